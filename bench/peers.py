@@ -1,0 +1,122 @@
+"""The other ways to get the same answers: each function takes float rows or a network and returns plain arrays."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from typing import Any
+
+import numpy as np
+from nets import F64, Layers
+from scipy.optimize import linprog
+
+
+def installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+# ---- the paper's own way: one LP per row, with that row relaxed by 1
+
+
+def relaxed_row_is_facet(A: F64, b: F64, i: int, bounds: Any = (None, None)) -> tuple[bool, float]:
+    """(row i can be violated when every other row holds, by how much relative to the row's norm)."""
+    relaxed = b.copy()
+    relaxed[i] += 1.0
+    found = linprog(-A[i], A_ub=A, b_ub=relaxed, bounds=bounds, method="highs")
+    if found.status != 0:
+        raise RuntimeError(f"HiGHS on row {i}: {found.message}")
+    excess = float(-found.fun - b[i]) / float(np.linalg.norm(A[i]))
+    return excess > 1e-7, excess  # 1e-7 is HiGHS's own feasibility tolerance: nothing below it means anything
+
+
+def paper_facets(
+    blocks: list[F64], offsets: list[F64], lower: F64 | None, upper: F64 | None, budget: float
+) -> tuple[dict[int, bool], float, bool]:
+    """Layer by layer: after each layer, every row kept so far and every new row gets one LP against all the others.
+
+    Returns (decision per row tested against the final system, seconds, extrapolated). The box enters as bounds of the
+    variables, which is in HiGHS's favour. When the budget runs out, the last layer's LPs are done on an even sample of
+    rows, and the seconds are scaled up to all of them.
+    """
+    bounds = np.column_stack([lower, upper]) if lower is not None and upper is not None else (None, None)
+    start = time.perf_counter()
+    kept_rows: list[int] = []
+    A, b = np.empty((0, blocks[0].shape[1])), np.empty(0)
+    decisions: dict[int, bool] = {}
+    extrapolated, extra, first = False, 0.0, 0
+    for depth, (block, offset) in enumerate(zip(blocks, offsets, strict=True)):
+        A, b = np.vstack([A, block]), np.concatenate([b, offset])
+        rows = kept_rows + list(range(first, first + len(offset)))
+        first += len(offset)
+        last = depth == len(blocks) - 1
+        order = np.random.default_rng(depth).permutation(len(rows))
+        verdict = np.ones(len(rows), dtype=bool)
+        begin = time.perf_counter()
+        share = budget / len(blocks)
+        for done, i in enumerate(order):
+            elapsed = time.perf_counter() - begin
+            if elapsed > share and done:
+                extra += elapsed * (len(rows) / done - 1)
+                extrapolated = True
+                break
+            verdict[i], _ = relaxed_row_is_facet(A, b, int(i), bounds)
+            if last:
+                decisions[rows[i]] = bool(verdict[i])
+        kept_rows = [r for r, keep in zip(rows, verdict, strict=True) if keep]
+        A, b = A[verdict], b[verdict]
+    return decisions, time.perf_counter() - start + extra, extrapolated
+
+
+# ---- packages
+
+
+def daqp_facets(A: F64, b: F64) -> set[int]:
+    import daqp
+
+    return set(np.flatnonzero(np.asarray(daqp.minrep(np.ascontiguousarray(A), b.copy())) == 0).tolist())
+
+
+def cdd_facets(A: F64, b: F64) -> set[int]:
+    """cddlib's rows are b - A x >= 0."""
+    import cdd
+
+    matrix = cdd.matrix_from_array(np.column_stack([b, -A]).tolist(), rep_type=cdd.RepType.INEQUALITY)
+    return set(range(len(b))) - set(cdd.redundant_rows(matrix))
+
+
+def relucent_facets(layers: Layers, x: F64) -> set[int]:
+    """Indices of supporting hidden units, by its documented API only (it needs torch, and Gurobi in its free size)."""
+    import relucent
+    import torch
+
+    modules: list[Any] = []
+    for k, (W, b) in enumerate(layers):
+        linear = torch.nn.Linear(W.shape[1], W.shape[0], dtype=torch.float64)
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(W))
+            linear.bias.copy_(torch.from_numpy(b))
+        modules += [linear, torch.nn.ReLU()] if k < len(layers) - 1 else [linear]
+    cell = relucent.Complex(torch.nn.Sequential(*modules)).add_point(x)
+    return {int(i) for i in cell.shis}
+
+
+def affinitree_center(A: F64, b: F64) -> F64:
+    """Its centre of the largest ball in A x <= b: it returns the program, whose last variable is the radius."""
+    import affinitree
+
+    program, cost = affinitree.Polytope.from_mats(A, b).chebyshev_center()
+    return np.asarray(program.solve(cost))
+
+
+def scipy_ball(A: F64, b: F64, lower: F64 | None = None, upper: F64 | None = None) -> tuple[F64, float]:
+    """Largest inscribed ball by HiGHS's interior point; the box's rows carry the radius like all others."""
+    if lower is not None and upper is not None:
+        d = len(lower)
+        A, b = np.vstack([A, -np.eye(d), np.eye(d)]), np.concatenate([b, -lower, upper])
+    norms = np.linalg.norm(A, axis=1)
+    cost = np.zeros(A.shape[1] + 1)
+    cost[-1] = -1.0
+    found = linprog(cost, A_ub=np.column_stack([A, norms]), b_ub=b, bounds=(None, None), method="highs-ipm")
+    if found.status != 0:
+        raise RuntimeError(f"HiGHS on the inscribed ball: {found.message}")
+    return found.x[:-1], float(found.x[-1])

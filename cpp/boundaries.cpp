@@ -1,0 +1,347 @@
+// Layer 4. Decision boundaries inside one region: where two outputs change order, which output is the largest somewhere,
+// and where two tie for the largest. Proposals by least-distance solves, proofs by forward passes and forms.
+#include <algorithm>
+#include <cmath>
+
+#include "cell.h"
+#include "projection.h"
+
+namespace pyregions {
+
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// An affine inequality q.f(x) <= rhs on the outputs.
+struct OutputRow {
+  Vector q;
+  double rhs;
+};
+
+class BoundarySearch {
+ public:
+  BoundarySearch(const RowSystem& rows, const Vector& interior, const std::function<const Enclosure&()>& enclosure)
+      : rows_(rows), enclosure_(enclosure), net_(*rows.network()), frame_(make_frame(rows, interior)) {
+    const Network::Affine map = net_.affine_map(rows.pattern());
+    const Index m = net_.outputs();
+    slope_ = Matrix(m, frame_.dim);
+    if (frame_.kind == Frame::Kind::first_stage)
+      gemm(false, true, 1.0, map.A, frame_.lift, 0.0, slope_);
+    else
+      slope_ = map.A;
+    Matrix one(1, rows.dim());
+    std::copy(interior.begin(), interior.end(), one.data());
+    const Network::Values v = net_.forward_masked(rows.pattern(), one);
+    value_.assign(v.out.data(), v.out.data() + m);
+  }
+
+  // A point y with q.f <= rhs for all rows, at least `margin` (relative) inside the cell; or multipliers (per output row,
+  // per cell row) that speak against it.
+  struct Answer {
+    bool feasible = false, infeasible = false;
+    Vector y;
+    Vector outputs;    // multiplier per output row
+    SparseRow cell;    // multipliers over rows of the cell, explicit rows only
+  };
+  Answer solve(const std::vector<OutputRow>& conditions, double margin, double tilt) const {
+    const Index R = frame_.rows(), K = frame_.dim, C = static_cast<Index>(conditions.size());
+    Matrix a(R + C, K);
+    Vector b(at(R + C));
+    Vector scale = frame_.scale;
+    std::copy(frame_.G.data(), frame_.G.data() + R * K, a.data());
+    for (Index e = 0; e < R; ++e) b[at(e)] = frame_.h[at(e)] * (1 - margin);
+    Vector length(at(C));
+    for (Index i = 0; i < C; ++i) {
+      double* row = a.row(R + i);
+      double rest = conditions[at(i)].rhs;
+      for (Index o = 0; o < net_.outputs(); ++o) {
+        const double q = conditions[at(i)].q[at(o)];
+        if (q == 0.0) continue;
+        axpy(q, slope_.row(o), row, K);
+        rest -= q * value_[at(o)];
+      }
+      length[at(i)] = norm2(row, K);
+      if (!(length[at(i)] > 0)) {
+        if (rest >= 0) {  // constant on the cell and satisfied: no condition
+          b[at(R + i)] = 1;
+          scale.push_back(1);
+          length[at(i)] = 1;
+          continue;
+        }
+        return {};
+      }
+      for (Index k = 0; k < K; ++k) row[k] /= length[at(i)];
+      b[at(R + i)] = rest / length[at(i)];
+      if (frame_.kind == Frame::Kind::first_stage)  // so that the implied multipliers come out positive, see reduce
+        for (Index k = 0; k < K; ++k) row[k] += frame_.lower_row[at(k)] >= 0 ? -tilt : tilt;
+      scale.push_back(1);
+    }
+    Vector lower = frame_.lower, upper = frame_.upper;
+    for (double& v : lower) v *= 1 - margin;
+    for (double& v : upper) v *= 1 - margin;
+    NearestPointProblem problem;
+    problem.A = &a;
+    problem.b = b.data();
+    problem.lower = lower.data();
+    problem.upper = upper.data();
+    problem.row_norms = &scale;
+    rows_.tally().active_set += 1;
+    const NearestPoint found = nearest_point(problem);
+    Answer answer;
+    answer.feasible = found.status == NearestPoint::Status::optimal;
+    answer.infeasible = found.status == NearestPoint::Status::infeasible;
+    answer.y = found.y;
+    if (!answer.infeasible) return answer;
+    answer.outputs.assign(at(C), 0.0);
+    const bool box = rows_.domain().is_box(), stage = frame_.kind == Frame::Kind::first_stage;
+    for (const auto& [e, value] : found.multipliers) {
+      if (!(value > 0)) continue;
+      if (e >= R && e < R + C) {
+        answer.outputs[at(e - R)] = value / length[at(e - R)];
+      } else if (e < R) {
+        answer.cell.emplace_back(frame_.row[at(e)], value / frame_.length[at(e)]);
+      } else if (!box && !stage) {
+        const Index k = e - R - C, c = k < K ? k : k - K;
+        answer.cell.emplace_back(k < K ? frame_.lower_row[at(c)] : frame_.upper_row[at(c)], value / frame_.bound_length[at(c)]);
+      }
+    }
+    return answer;
+  }
+
+  // Proves that q.f <= 0 on the whole cell, for q = sum over the conditions of -multiplier * q_i: the form q.f - sum
+  // lambda h has a supremum <= 0.
+  bool implied(const Vector& q, const SparseRow& cell) const {
+    const Index m = net_.outputs();
+    Matrix unit(1, net_.units()), output(1, m);
+    std::copy(q.begin(), q.end(), output.data());
+    for (const auto& [row, value] : cell)
+      if (row < rows_.units()) unit(0, row) = -rows_.side(row) * value;
+    if (frame_.kind == Frame::Kind::first_stage) {
+      const Network::Stage& s = net_.stages()[0];
+      const Network::Forms f = net_.backward(rows_.pattern(), unit, output, s.pre);
+      if (!(f.c[0] + f.c_err[0] * (1 + 2 * kUnit) <= 0)) return false;
+      for (Index k = 0; k < s.width; ++k)
+        if (!(rows_.side(k) * f.g(0, k) >= f.g_err(0, k))) return false;
+      return true;
+    }
+    Network::Forms f = net_.backward(rows_.pattern(), unit, output, 0);
+    SparseRow outer;
+    for (const auto& [row, value] : cell)
+      if (row >= rows_.units()) outer.emplace_back(row, -value);
+    if (!outer.empty()) {
+      const Network::Forms g = rows_.forms({outer});
+      for (Index k = 0; k < rows_.dim(); ++k) {
+        f.g(0, k) += g.g(0, k);
+        f.g_err(0, k) += g.g_err(0, k) + std::fabs(f.g(0, k)) * (2 * kUnit);
+      }
+      f.c[0] += g.c[0];
+      f.c_err[0] += g.c_err[0] + std::fabs(f.c[0]) * (2 * kUnit);
+    }
+    if (rows_.domain().is_box()) return sup_over_box(f, rows_.domain().lower, rows_.domain().upper)[0] <= 0;
+    const Enclosure& e = enclosure_();
+    if (e.finite()) return sup_over_box(f, e.lower, e.upper)[0] <= 0;
+    return implied_by_basis(output, cell);
+  }
+
+  // The same when nothing bounds the residual: the rows are a basis, and q.f = sum lambda a exactly with lambda > 0.
+  bool implied_by_basis(const Matrix& output, const SparseRow& cell) const {
+    std::vector<Index> basis;
+    for (const auto& term : cell) basis.push_back(term.first);
+    const Network::Forms f = net_.backward(rows_.pattern(), Matrix(1, net_.units()), output, 0);
+    const double width = *std::max_element(f.g_err.data(), f.g_err.data() + rows_.dim());
+    const BasisEnclosure e = enclose_multipliers(rows_, basis, f.g.row(0), width);
+    if (!e.regular) return false;
+    const Halfspaces& all = rows_.halfspaces();
+    double sum = f.c[0], size = std::fabs(sum), error = f.c_err[0];
+    for (std::size_t i = 0; i < basis.size(); ++i) {
+      if (!(e.lambda[i] > e.radius[i])) return false;
+      const double b = all.b[at(basis[i])], w = all.b_err[at(basis[i])];
+      sum += e.lambda[i] * b;
+      size += std::fabs(e.lambda[i] * b);
+      error += e.radius[i] * (std::fabs(b) + w) + e.lambda[i] * w;
+    }
+    rows_.tally().basis += 1;
+    return sum + (error + size * gamma(2 * rows_.dim() + 8)) * (1 + gamma(2 * rows_.dim() + 8)) <= 0;
+  }
+
+  // x strictly inside the cell with q.f(x) < 0 for all conditions' q (right sides dropped), proven; empty if not.
+  Vector prove_point(const Vector& y, const std::vector<OutputRow>& conditions) const {
+    Matrix one(1, frame_.dim);
+    std::copy(y.begin(), y.end(), one.data());
+    const Matrix x = frame_.to_x(one);
+    const Network::Values v = net_.forward_masked(rows_.pattern(), x, false, true);
+    for (const OutputRow& c : conditions) {
+      double sum = 0, error = 0;
+      for (Index o = 0; o < net_.outputs(); ++o) {
+        const double q = c.q[at(o)];
+        if (q == 0.0) continue;
+        sum += q * v.out(0, o);
+        error += std::fabs(q) * (v.out_err(0, o) + std::fabs(v.out(0, o)) * gamma(2 * net_.outputs() + 4));
+      }
+      if (!(sum < -error * (1 + gamma(8)))) return {};
+    }
+    if (!rows_.strictly_inside(x.data())) return {};
+    rows_.tally().triage += 1;
+    return Vector(x.data(), x.data() + x.cols());
+  }
+
+  Vector difference(Index i, Index j) const {
+    Vector q(at(net_.outputs()), 0.0);
+    q[at(i)] += 1;
+    q[at(j)] -= 1;
+    return q;
+  }
+  // A scale for output differences on this cell: their change over the way to the nearest wall.
+  double output_scale() const {
+    double reach = kInf;
+    for (const double v : frame_.h) reach = std::min(reach, v);
+    for (Index k = 0; k < frame_.dim; ++k) reach = std::min({reach, -frame_.lower[at(k)], frame_.upper[at(k)]});
+    if (!std::isfinite(reach)) reach = 1;
+    double steep = 0;
+    for (Index o = 0; o < net_.outputs(); ++o) steep = std::max(steep, norm2(slope_.row(o), frame_.dim));
+    return std::max(steep * reach, std::numeric_limits<double>::min());
+  }
+  const Frame& frame() const { return frame_; }
+  const Matrix& slope() const { return slope_; }
+  const Vector& value() const { return value_; }
+
+ private:
+  const RowSystem& rows_;
+  const std::function<const Enclosure&()>& enclosure_;
+  const Network& net_;
+  Frame frame_;
+  Matrix slope_;
+  Vector value_;
+};
+
+// Relative steps of the proposals: how far inside walls and differences a witness should lie, and the tilt of reduce. The
+// second try is for thin cases.
+struct Step {
+  double margin, tilt;
+};
+constexpr Step kSteps[] = {{0x1p-16, 0x1p-24}, {0x1p-30, 0x1p-36}};
+
+// Decides whether q.f < 0 happens inside; fills the witness.
+int decide(const BoundarySearch& search, const std::vector<OutputRow>& strict, Vector& witness) {
+  const double unit = search.output_scale();
+  for (const Step& step : kSteps) {
+    std::vector<OutputRow> conditions = strict;
+    for (OutputRow& c : conditions) c.rhs = -unit * step.margin;
+    const BoundarySearch::Answer answer = search.solve(conditions, step.margin, step.tilt);
+    if (answer.feasible) {
+      witness = search.prove_point(answer.y, strict);
+      if (!witness.empty()) return 1;
+    }
+    if (answer.infeasible) {
+      Vector q(strict[0].q.size(), 0.0);
+      double total = 0;
+      for (std::size_t i = 0; i < strict.size(); ++i) {
+        total += answer.outputs[i];
+        for (std::size_t o = 0; o < q.size(); ++o) q[o] -= answer.outputs[i] * strict[i].q[o];
+      }
+      if (total > 0 && search.implied(q, answer.cell)) return 0;
+    }
+  }
+  return -1;
+}
+
+void decide_pair(const BoundarySearch& search, const RowSystem& rows, const Network::Affine& map, ClassPair& pair,
+                 const Vector& interior) {
+  const Vector q = search.difference(pair.i, pair.j);
+  Vector minus = q;
+  for (double& v : minus) v = -v;
+  double largest = 0, error = map.A_err[at(pair.i)] + map.A_err[at(pair.j)];
+  for (Index k = 0; k < rows.dim(); ++k) {
+    const double p = map.A(pair.i, k), r = map.A(pair.j, k);
+    largest = std::max(largest, std::fabs(p - r));
+    error = std::max(error, map.A_err[at(pair.i)] + map.A_err[at(pair.j)] + (std::fabs(p) + std::fabs(r)) * (4 * kUnit));
+  }
+  const Network& net = *rows.network();
+  if (largest <= error) {
+    const Network::ExactForm form = net.backward_exact(rows.pattern(), {}, {{pair.i, Dyadic(1.0)}, {pair.j, Dyadic(-1.0)}}, 0);
+    rows.tally().exact += 1;
+    if (form.g.all_zero()) {
+      pair.sign = form.c.sign();
+      pair.identical = pair.sign == 0;
+      pair.crosses = 0;
+      if (pair.sign > 0) pair.positive = interior;
+      if (pair.sign < 0) pair.negative = interior;
+      return;
+    }
+  }
+  const Vector zero(at(search.frame().dim), 0.0);
+  if (!search.prove_point(zero, {{q, 0}}).empty())
+    pair.sign = -1, pair.negative = interior;
+  else if (!search.prove_point(zero, {{minus, 0}}).empty())
+    pair.sign = 1, pair.positive = interior;
+  int other = 1, same = 1;
+  if (pair.sign <= 0) other = decide(search, {{minus, 0}}, pair.positive);
+  if (pair.sign >= 0) same = decide(search, {{q, 0}}, pair.negative);
+  pair.crosses = other == 0 || same == 0 ? 0 : other < 0 || same < 0 ? -1 : 1;
+}
+
+// Does "winner first, second next, all others behind" happen inside?
+int decide_order(const BoundarySearch& search, Index outputs, Index winner, Index second, Vector& witness) {
+  std::vector<OutputRow> strict{{search.difference(second, winner), 0}};
+  for (Index k = 0; k < outputs; ++k)
+    if (k != winner && k != second) strict.push_back({search.difference(k, second), 0});
+  return decide(search, strict, witness);
+}
+
+// The set where i and j are both above all others is open and convex; f_i = f_j has a piece of dimension d - 1 in it
+// exactly when both orders of i and j occur there.
+void decide_piece(const BoundarySearch& search, Index outputs, ClassPair& pair) {
+  const int first = decide_order(search, outputs, pair.i, pair.j, pair.first);
+  const int second = first == 0 ? 0 : decide_order(search, outputs, pair.j, pair.i, pair.second);
+  pair.piece = first == 0 || second == 0 ? 0 : first < 0 || second < 0 ? -1 : 1;
+}
+
+}  // namespace
+
+const DecisionBoundaries& Cell::decision_boundaries() {
+  if (boundaries_) return *boundaries_;
+  const Network& net = *rows_.network();
+  const Index m = net.outputs();
+  const std::function<const Enclosure&()> enclose = [this]() -> const Enclosure& { return enclosure(); };
+  const Vector& inside = interior();
+  const BoundarySearch search(rows_, inside, enclose);
+  const Network::Affine map = net.affine_map(rows_.pattern());
+  DecisionBoundaries result;
+  for (Index i = 0; i < m; ++i)
+    for (Index j = i + 1; j < m; ++j) {
+      ClassPair pair;
+      pair.i = i;
+      pair.j = j;
+      decide_pair(search, rows_, map, pair, inside);
+      result.pairs.push_back(std::move(pair));
+    }
+  result.classes.assign(at(m), -1);
+  result.witness.assign(at(m), {});
+  for (Index i = 0; i < m; ++i) {
+    std::vector<OutputRow> strict;
+    bool never = false;
+    for (const ClassPair& pair : result.pairs) {
+      if (pair.i != i && pair.j != i) continue;
+      const Index other = pair.i == i ? pair.j : pair.i;
+      strict.push_back({search.difference(other, i), 0});
+      if (pair.identical || (pair.crosses == 0 && pair.sign == (pair.i == i ? -1 : 1))) never = true;
+    }
+    if (never)
+      result.classes[at(i)] = 0;
+    else if (strict.empty())
+      result.classes[at(i)] = 1, result.witness[at(i)] = inside;
+    else
+      result.classes[at(i)] = decide(search, strict, result.witness[at(i)]);
+  }
+  for (ClassPair& pair : result.pairs) {
+    if (result.classes[at(pair.i)] == 0 || result.classes[at(pair.j)] == 0 || pair.crosses == 0)
+      pair.piece = 0;
+    else
+      decide_piece(search, m, pair);
+  }
+  boundaries_ = std::move(result);
+  return *boundaries_;
+}
+
+}  // namespace pyregions

@@ -1,0 +1,240 @@
+// Layer 3. Bounded or not, with proof: one positive combination and one left inverse, or a direction, or a dimension.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "chebyshev.h"
+
+namespace pyregions {
+
+namespace {
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// A lower bound of the rank of the given rows: rows.size() when W C is proven regular, C the right inverse in floats.
+bool independent(const RowSystem& rows, const std::vector<Index>& subset) {
+  const Halfspaces& all = rows.halfspaces();
+  const Index n = static_cast<Index>(subset.size()), d = rows.dim();
+  if (n == 0) return true;
+  if (n > d) return false;
+  const Matrix w = gather_rows(all.A, subset);
+  Matrix gram(n, n);
+  gemm(false, true, 1.0, w, w, 0.0, gram);
+  if (!cholesky(gram)) return false;
+  Matrix c(d, n);  // row k = (W W^T)^-1 W e_k
+  for (Index k = 0; k < d; ++k) {
+    for (Index i = 0; i < n; ++i) c(k, i) = w(i, k);
+    cholesky_solve(gram, c.row(k));
+  }
+  Matrix product(n, n);
+  gemm(false, false, 1.0, w, c, 0.0, product);
+  Vector column(at(d), 0.0);  // |C| 1
+  for (Index k = 0; k < d; ++k)
+    for (Index i = 0; i < n; ++i) column[at(k)] += std::fabs(c(k, i));
+  double total = 0;
+  for (const double v : column) total += v;
+  for (Index i = 0; i < n; ++i) {
+    double sum = 0, size = 0;
+    for (Index j = 0; j < n; ++j) sum += std::fabs((i == j ? 1.0 : 0.0) - product(i, j));
+    for (Index k = 0; k < d; ++k) size += std::fabs(w(i, k)) * column[at(k)];
+    sum += size * gamma(3 * d + 8) + all.A_err[at(subset[at(i)])] * total * (1 + gamma(2 * d)) + underflow(4 * d);
+    if (!(sum * (1 + gamma(2 * d)) < 0.5)) return false;
+  }
+  return true;
+}
+
+// d rows with large multipliers that are far from dependent: Gram-Schmidt with pivoting on lambda_j |a_j's remainder|.
+std::vector<Index> pivot_rows(const RowSystem& rows, const SparseRow& multipliers) {
+  const Halfspaces& all = rows.halfspaces();
+  const Index d = rows.dim(), n = static_cast<Index>(multipliers.size());
+  std::vector<Index> chosen;
+  if (n < d) return chosen;
+  Matrix rest(n, d);
+  for (Index i = 0; i < n; ++i) {
+    const Index row = multipliers[at(i)].first;
+    // The square root keeps a few huge multipliers from deciding alone; any choice is valid, this one is well conditioned.
+    const double weight = std::sqrt(multipliers[at(i)].second / rows.norm_upper()[at(row)]);
+    for (Index k = 0; k < d; ++k) rest(i, k) = all.A(row, k) * weight;
+  }
+  for (Index step = 0; step < d; ++step) {
+    Index best = -1;
+    double largest = 0;
+    for (Index i = 0; i < n; ++i) {
+      const double size = dot(rest.row(i), rest.row(i), d);
+      if (size > largest) largest = size, best = i;
+    }
+    if (best < 0) return {};
+    chosen.push_back(multipliers[at(best)].first);
+    Vector q(rest.row(best), rest.row(best) + d);
+    const double norm = std::sqrt(largest);
+    for (double& v : q) v /= norm;
+    for (Index i = 0; i < n; ++i) axpy(-dot(rest.row(i), q.data(), d), q.data(), rest.row(i), d);
+    std::fill(rest.row(best), rest.row(best) + d, 0.0);
+  }
+  return chosen;
+}
+
+// x = R (b_S - s_S) + E x with slacks 0 <= s_j <= (C + |G|_1 X) / lambda_j, X = |x|_inf, where the weighted slacks sum to
+// G.x + C and E = I - R B. So X <= p + q (C + |G|_1 X) + eps X.
+bool enclose(const RowSystem& rows, Boundedness& result) {
+  const Halfspaces& all = rows.halfspaces();
+  const Index d = rows.dim();
+  result.basis = pivot_rows(rows, result.multipliers);
+  if (static_cast<Index>(result.basis.size()) != d) return false;
+  const Matrix b = gather_rows(all.A, result.basis);
+  result.inverse = b;
+  if (!invert(result.inverse)) return false;
+  const Matrix& r = result.inverse;
+  SparseRow negative = result.multipliers;
+  for (auto& term : negative) term.second = -term.second;
+  const Network::Forms f = rows.forms({negative});
+  const double constant = std::max(0.0, f.c[0] + f.c_err[0]) * (1 + 4 * kUnit);
+  double tilt = 0;
+  for (Index k = 0; k < d; ++k) tilt += std::fabs(f.g(0, k)) + f.g_err(0, k);
+  tilt *= 1 + gamma(d + 4);
+  Vector lambda(at(d));
+  for (Index i = 0; i < d; ++i)
+    for (const auto& [row, value] : result.multipliers)
+      if (row == result.basis[at(i)]) lambda[at(i)] = value;
+  Matrix product(d, d);
+  gemm(false, false, 1.0, r, b, 0.0, product);
+  Vector base(at(d)), width(at(d)), spread(at(d));
+  double epsilon = 0, p = 0, q = 0;
+  for (Index k = 0; k < d; ++k) {
+    double e = 0, size = 0, sum = 0, weight = 0, slop = 0;
+    for (Index j = 0; j < d; ++j) {
+      e += std::fabs((k == j ? 1.0 : 0.0) - product(k, j));
+      double length = 0;
+      for (Index i = 0; i < d; ++i) length += std::fabs(b(j, i));
+      const double rkj = std::fabs(r(k, j)), bj = all.b[at(result.basis[at(j)])];
+      e += rkj * (length * gamma(2 * d + 4) + static_cast<double>(d) * all.A_err[at(result.basis[at(j)])]);
+      sum += r(k, j) * bj;
+      size += rkj * std::fabs(bj);
+      slop += rkj * all.b_err[at(result.basis[at(j)])];
+      weight += rkj / lambda[at(j)];
+    }
+    epsilon = std::max(epsilon, e * (1 + gamma(4 * d)) + underflow(4 * d * d));
+    base[at(k)] = sum;
+    width[at(k)] = (size * gamma(2 * d + 4) + slop) * (1 + gamma(2 * d)) + underflow(2 * d);
+    spread[at(k)] = weight * (1 + gamma(2 * d + 4));
+    p = std::max(p, std::fabs(sum) + width[at(k)]);
+    q = std::max(q, spread[at(k)]);
+  }
+  const double lost = (q * tilt + epsilon) * (1 + 8 * kUnit);
+  if (!(lost < 0.5)) return false;
+  const double reach = (p + q * constant) / (1 - lost) * (1 + 16 * kUnit);
+  if (!std::isfinite(reach)) return false;
+  result.enclosure.lower.resize(at(d));
+  result.enclosure.upper.resize(at(d));
+  for (Index k = 0; k < d; ++k) {
+    const double radius = (width[at(k)] + spread[at(k)] * (constant + tilt * reach) + epsilon * reach) * (1 + 8 * kUnit);
+    const double slack = std::fabs(base[at(k)]) * (4 * kUnit);
+    result.enclosure.lower[at(k)] = std::max(-reach, base[at(k)] - radius - slack);
+    result.enclosure.upper[at(k)] = std::min(reach, base[at(k)] + radius + slack);
+  }
+  return true;
+}
+
+// Rows that span the row space: the domain's and the first stage's (deeper rows are combinations of those).
+std::vector<Index> spanning_rows(const RowSystem& rows) {
+  std::vector<Index> span;
+  const Network* net = rows.network();
+  const bool cut = net && !net->stages().empty() && net->is_cut(net->stages()[0].pre, 1);
+  for (Index j = 0; j < rows.size(); ++j) {
+    if (rows.zero_rows()[at(j)]) continue;
+    if (j < rows.units() && cut && j >= net->stages()[0].width) continue;
+    span.push_back(j);
+  }
+  return span;
+}
+
+void decide_first_stage(const RowSystem& rows, const Frame& frame, Boundedness& result) {
+  // Product frame: z of the first stage is free (the rank was proven by the caller).
+  if (!frame.free_units.empty()) {
+    result.bounded = result.modulo_lineality = 0;
+    result.proof = "free_unit";
+    return;
+  }
+  Vector general;
+  result.direction = strict_recession(rows, frame, &general);
+  if (!result.direction.empty()) {
+    result.bounded = result.modulo_lineality = 0;
+    result.proof = "direction";
+    return;
+  }
+  // Positive implied multipliers on every first-stage row: A u <= 0 forces z.u = 0.
+  SparseRow deep;
+  for (Index e = 0; e < frame.rows(); ++e)
+    if (general[at(e)] > 0) deep.emplace_back(frame.row[at(e)], -general[at(e)] / frame.length[at(e)]);
+  const Network::Stage& s = rows.network()->stages()[0];
+  const Network::Forms f = rows.stage_forms({deep}, 0);
+  for (Index k = 0; k < s.width; ++k)
+    if (!(rows.side(k) * f.g(0, k) > f.g_err(0, k)) && !rows.zero_rows()[at(k)]) return;
+  result.modulo_lineality = 1;
+  for (auto& term : deep) term.second = -term.second;
+  result.multipliers = deep;
+  if (result.bounded < 0 && rows.dim() == result.rank_lower) {
+    result.bounded = 1;
+    result.proof = "stage";
+  }
+}
+
+}  // namespace
+
+Boundedness boundedness(const RowSystem& rows, const Vector& interior) {
+  Boundedness result;
+  const Index d = rows.dim();
+  if (rows.domain().is_box()) {
+    result.bounded = result.modulo_lineality = 1;
+    result.rank_lower = result.rank_upper = d;
+    result.proof = "box";
+    result.enclosure = {rows.domain().lower, rows.domain().upper};
+    return result;
+  }
+  const std::vector<Index> span = spanning_rows(rows);
+  result.rank_upper = std::min(d, static_cast<Index>(span.size()));
+  if (static_cast<Index>(span.size()) <= d && independent(rows, span)) result.rank_lower = static_cast<Index>(span.size());
+  if (result.rank_upper < d) {
+    result.bounded = 0;
+    result.proof = "dimension";
+  }
+  if (span.empty()) {
+    result.modulo_lineality = 1;
+    return result;
+  }
+  const Frame frame = make_frame(rows, interior);
+  if (frame.kind == Frame::Kind::first_stage) {
+    const std::string proof = result.proof;
+    if (result.rank_lower == result.rank_upper) decide_first_stage(rows, frame, result);
+    if (proof == "dimension") result.bounded = 0, result.proof = proof;
+    return result;
+  }
+  Vector general, lower, upper;
+  result.direction = strict_recession(rows, frame, &general, &lower, &upper);
+  if (!result.direction.empty()) {
+    result.bounded = 0;
+    if (result.proof == "undecided") result.proof = "direction";
+    result.modulo_lineality = 0;
+    return result;
+  }
+  if (result.bounded == 0) return result;
+  for (Index e = 0; e < frame.rows(); ++e)
+    if (general[at(e)] > 0) result.multipliers.emplace_back(frame.row[at(e)], general[at(e)] / frame.length[at(e)]);
+  for (Index k = 0; k < d; ++k) {
+    if (frame.lower_row[at(k)] >= 0 && lower[at(k)] > 0) result.multipliers.emplace_back(frame.lower_row[at(k)], lower[at(k)]);
+    if (frame.upper_row[at(k)] >= 0 && upper[at(k)] > 0) result.multipliers.emplace_back(frame.upper_row[at(k)], upper[at(k)]);
+  }
+  std::sort(result.multipliers.begin(), result.multipliers.end());
+  if (enclose(rows, result)) {
+    result.bounded = result.modulo_lineality = 1;
+    result.rank_lower = d;
+    result.proof = "combination";
+  } else {
+    result.multipliers.clear();
+    result.basis.clear();
+    result.inverse = Matrix();
+  }
+  return result;
+}
+
+}  // namespace pyregions

@@ -1,0 +1,174 @@
+// Layer 4. Cells from points and patterns, and the lazily computed parts of a cell.
+#include "cell.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pyregions {
+
+namespace {
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+std::string on_boundary_message(const std::vector<Label>& labels) {
+  std::string text = "the point lies exactly on the hyperplane of ";
+  for (std::size_t i = 0; i < labels.size() && i < 4; ++i) text += (i ? ", " : "") + to_string(labels[i]);
+  if (labels.size() > 4) text += " and " + std::to_string(labels.size() - 4) + " more";
+  return text + ": it belongs to several regions (tie=\"any\" takes one of them)";
+}
+
+// Sign of form.g along (to - from), then along e_1, ..., e_d: the first that is not zero.
+int perturbed_sign(const DyadicVector& g, const Vector& from, const Vector& to) {
+  DyadicVector way(to.data(), static_cast<Index>(to.size()));
+  DyadicVector back(from.data(), static_cast<Index>(from.size()));
+  for (Integer& m : back.mantissa) m = -m;
+  way.add(back);
+  const int first = dot(g, way).sign();
+  if (first != 0) return first;
+  for (const Integer& m : g.mantissa)
+    if (!m.is_zero()) return m.sign();
+  return 0;
+}
+
+}  // namespace
+
+OnBoundaryError::OnBoundaryError(std::vector<Label> labels)
+    : std::runtime_error(on_boundary_message(labels)), labels_(std::move(labels)) {}
+
+Vector middle(const Domain& domain) {
+  Vector m(at(domain.dim), 0.0);
+  for (Index k = 0; k < domain.dim; ++k) {
+    const double low = domain.lower[at(k)], high = domain.upper[at(k)];
+    if (std::isfinite(low) && std::isfinite(high))
+      m[at(k)] = low / 2 + high / 2;
+    else if (std::isfinite(low))
+      m[at(k)] = low + 1;
+    else if (std::isfinite(high))
+      m[at(k)] = high - 1;
+  }
+  return m;
+}
+
+std::vector<int> unit_signs(const Network& network, const double* point) {
+  Matrix one(1, network.inputs());
+  std::copy(point, point + network.inputs(), one.data());
+  const Network::Values v = network.forward(one);
+  std::vector<int> signs(at(network.units()), 0);
+  bool open = false;
+  for (Index u = 0; u < network.units(); ++u) {
+    const double value = v.pre(0, u), error = v.pre_err(0, u);
+    signs[at(u)] = value > error ? 1 : value < -error ? -1 : 0;
+    open = open || (signs[at(u)] == 0 && error != 0.0);
+  }
+  if (!open) return signs;
+  const Network::ExactValues exact = network.forward_exact(DyadicVector(point, network.inputs()));
+  for (const Network::Stage& s : network.stages()) {
+    const DyadicVector& z = exact.pre[static_cast<std::size_t>(&s - network.stages().data())];
+    for (Index i = 0; i < s.width; ++i) signs[at(s.offset + i)] = z[i].sign();
+  }
+  return signs;
+}
+
+std::shared_ptr<Cell> cell_at(std::shared_ptr<const Network> network, const Vector& point, std::shared_ptr<const Domain> domain,
+                              bool any) {
+  const RowSystem outer(nullptr, {}, domain);
+  const std::vector<int> sides = outer.slack_signs(point.data());
+  for (Index j = 0; j < outer.size(); ++j)
+    if (sides[at(j)] < 0)
+      throw OutsideDomainError("the point lies outside the domain: it violates " + to_string(outer.label(j)));
+  const std::vector<int> signs = unit_signs(*network, point.data());
+  Pattern pattern(signs.size(), 0);
+  bool ties = false;
+  for (std::size_t u = 0; u < signs.size(); ++u) {
+    pattern[u] = signs[u] > 0 ? 1 : 0;
+    ties = ties || signs[u] == 0;
+  }
+  bool inside = !ties;
+  if (ties) {
+    Vector target = point;
+    if (!domain->is_all()) {
+      const InteriorPoint p = interior_point(outer, middle(*domain));
+      if (!p.found) throw UndecidedError("no interior point of the domain was found");
+      target = p.point;
+    }
+    std::vector<Label> labels;
+    bool identical_only = true;
+    for (std::size_t u = 0; u < signs.size(); ++u) {
+      if (signs[u] != 0) continue;
+      const Network::ExactForm form = network->backward_exact(pattern, {{static_cast<Index>(u), Dyadic(1.0)}}, {}, 0);
+      if (form.g.all_zero()) continue;  // identically zero on the cell: piece 0
+      identical_only = false;
+      pattern[u] = perturbed_sign(form.g, point, target) > 0 ? 1 : 0;
+      const auto [stage, unit] = network->stage_of(static_cast<Index>(u));
+      labels.push_back({stage, static_cast<std::int32_t>(unit), 1});
+    }
+    if (!labels.empty() && !any) throw OnBoundaryError(labels);
+    inside = identical_only;
+  }
+  for (Index j = 0; j < outer.size(); ++j) inside = inside && sides[at(j)] > 0;
+  return std::make_shared<Cell>(RowSystem(std::move(network), std::move(pattern), std::move(domain)), point, inside);
+}
+
+std::variant<std::shared_ptr<Cell>, NoInterior> cell_of(std::shared_ptr<const Network> network, Pattern pattern,
+                                                        std::shared_ptr<const Domain> domain) {
+  domain->check();
+  // Canonical: a unit identically zero under the pieces before it has piece 0.
+  if (network) {
+    const RowSystem given(network, pattern, domain);
+    for (Index u = 0; u < given.units(); ++u) {
+      if (!pattern[at(u)] || !given.zero_rows()[at(u)]) continue;
+      if (given.exact_row(u).b.is_zero()) pattern[at(u)] = 0;
+    }
+  }
+  RowSystem rows(network, pattern, domain);
+  const InteriorPoint p = interior_point(rows, middle(*domain));
+  if (p.found) return std::make_shared<Cell>(std::move(rows), p.point, true);
+  if (p.proof != Proof::none) return NoInterior{p.proof, p.stage, p.multipliers};
+  throw UndecidedError("whether this cell has an interior stayed undecided: no interior point and no proof of emptiness was found");
+}
+
+Cell::Cell(RowSystem rows, Vector start, bool start_is_inside)
+    : rows_(std::move(rows)), start_(std::move(start)), start_is_inside_(start_is_inside) {}
+
+const Vector& Cell::interior() {
+  if (interior_) return *interior_;
+  const InteriorPoint p = interior_point(rows_, start_);
+  if (p.found)
+    interior_ = p.point;
+  else if (start_is_inside_)
+    interior_ = start_;
+  else
+    throw UndecidedError("no point strictly inside the region was found");
+  return *interior_;
+}
+
+const Facets& Cell::facets(int workers) {
+  if (facets_) return *facets_;
+  ReduceOptions options;
+  options.workers = workers;
+  options.enclosure = [this]() -> const Enclosure& { return enclosure(); };
+  facets_ = reduce(rows_, interior(), options);
+  return *facets_;
+}
+
+const Enclosure& Cell::enclosure() { return bounds().enclosure; }
+
+const Ball& Cell::ball() {
+  if (!ball_) ball_ = inscribed_ball(rows_, interior(), [this]() -> const Enclosure& { return enclosure(); });
+  return *ball_;
+}
+
+const Boundedness& Cell::bounds() {
+  if (!bounds_) bounds_ = boundedness(rows_, interior());
+  return *bounds_;
+}
+
+bool Cell::contains(const double* point, bool strictly) const {
+  if (strictly) return rows_.strictly_inside(point);
+  const std::vector<int> signs = rows_.slack_signs(point);
+  return std::none_of(signs.begin(), signs.end(), [](int s) { return s < 0; });
+}
+
+Tally Cell::tally() const { return rows_.tally(); }
+
+}  // namespace pyregions

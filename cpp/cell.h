@@ -1,0 +1,120 @@
+// Layer 4. One cell with everything asked of it computed once: facets, ball, boundedness, neighbors, decision
+// boundaries. How a cell is found from a point or a pattern.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "chebyshev.h"
+#include "predicates.h"
+#include "reduce.h"
+
+namespace pyregions {
+
+// A point whose unit has pre-activation exactly 0 on a row that is not identically 0.
+class OnBoundaryError : public std::runtime_error {
+ public:
+  explicit OnBoundaryError(std::vector<Label> labels);
+  const std::vector<Label>& labels() const { return labels_; }
+
+ private:
+  std::vector<Label> labels_;
+};
+
+// A decision that no rung could make.
+class UndecidedError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class OutsideDomainError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Why a pattern has no region: the weighted slacks sum to at most 0 (proof as in Proof).
+struct NoInterior {
+  Proof proof = Proof::none;
+  int stage = -1;
+  SparseRow multipliers;
+};
+
+// Outputs i < j: where f_i - f_j changes sign inside the region, and where both tie for the largest.
+struct ClassPair {
+  Index i = 0, j = 0;
+  int crosses = -1;       // 1, 0, or -1 undecided
+  bool identical = false;
+  int sign = 0;           // of f_i - f_j at the interior point
+  Vector positive, negative;  // points strictly inside with f_i > f_j, f_i < f_j; empty when none
+  int piece = -1;         // {f_i = f_j >= all f_k} has dimension d - 1 inside
+  Vector first, second;   // f_i > f_j > all others, f_j > f_i > all others: on the segment both stay above the others
+};
+struct DecisionBoundaries {
+  std::vector<ClassPair> pairs;
+  std::vector<int> classes;      // 1: strictly the largest somewhere inside, 0: nowhere, -1: undecided
+  std::vector<Vector> witness;   // per class
+};
+
+struct Extremum {
+  enum class Status { optimal, unbounded } status = Status::optimal;
+  Vector point;        // inside the closed cell
+  double value = 0;    // at point, rounded
+  double lower = 0, upper = 0;  // rigorous bounds of the supremum (maximize) or the distance (project)
+};
+
+class Cell {
+ public:
+  Cell(RowSystem rows, Vector start, bool start_is_inside);
+
+  const RowSystem& rows() const { return rows_; }
+  const Vector& interior();  // strictly inside, proven; throws UndecidedError
+  const Facets& facets(int workers);
+  const Ball& ball();
+  const Boundedness& bounds();
+  const Enclosure& enclosure();  // empty when the cell is not proven bounded
+  struct Neighbors {
+    std::vector<Index> facet;
+    std::vector<Pattern> pattern;
+  };
+  const Neighbors& neighbors();
+  // Per neighbor the change of the affine map: W' = W + v a^T, c' = c - v b with (a, b) the first row of the facet.
+  Matrix neighbor_changes();
+  const DecisionBoundaries& decision_boundaries();
+  // Supremum of c.x + q.f(x) over the cell (either may be empty).
+  Extremum maximize(const Vector& c, const Vector& q);
+  Extremum project(const Vector& y, int norm);  // 1, 2, or 0 for the maximum norm
+  bool contains(const double* point, bool strictly) const;
+  Tally tally() const;
+
+ private:
+  Pattern across(const std::vector<Index>& group) const;
+
+  RowSystem rows_;
+  Vector start_;
+  bool start_is_inside_ = false;
+  std::optional<Vector> interior_;
+  std::optional<Facets> facets_;
+  std::optional<Ball> ball_;
+  std::optional<Boundedness> bounds_;
+  std::optional<Neighbors> neighbors_;
+  std::optional<DecisionBoundaries> boundaries_;
+};
+
+// The exact sign of every unit at a point (-1, 0, 1), by triage, then integers.
+std::vector<int> unit_signs(const Network& network, const double* point);
+
+// The cell of a point. any: a tie is broken as in the direction of the domain's interior point, then e_1, ..., e_d;
+// otherwise OnBoundaryError. Throws OutsideDomainError.
+std::shared_ptr<Cell> cell_at(std::shared_ptr<const Network> network, const Vector& point, std::shared_ptr<const Domain> domain,
+                              bool any);
+// The cell of a pattern, made canonical, or the proof that it has no interior. network may be null (pattern empty).
+std::variant<std::shared_ptr<Cell>, NoInterior> cell_of(std::shared_ptr<const Network> network, Pattern pattern,
+                                                        std::shared_ptr<const Domain> domain);
+// A finite point near the middle of the domain, a start for searches.
+Vector middle(const Domain& domain);
+
+}  // namespace pyregions

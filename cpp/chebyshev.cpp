@@ -1,0 +1,303 @@
+// Layer 3. The largest inscribed ball and interior points: the interior-point method proposes, forms prove.
+#include "chebyshev.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "interior.h"
+
+namespace pyregions {
+
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+BallProblem ball_problem(const Frame& frame) {
+  BallProblem p;
+  p.A = &frame.G;
+  p.norms.assign(at(frame.rows()), 1.0);
+  p.b = frame.h;
+  p.lower = frame.lower;
+  p.upper = frame.upper;
+  p.start.assign(at(frame.dim), 0.0);
+  return p;
+}
+
+double reach(const Frame& frame) {
+  double largest = 0;
+  for (const double v : frame.h) largest = std::max(largest, std::fabs(v));
+  for (const double v : frame.lower) largest = std::max(largest, std::isfinite(v) ? std::fabs(v) : 0.0);
+  for (const double v : frame.upper) largest = std::max(largest, std::isfinite(v) ? std::fabs(v) : 0.0);
+  return largest > 0 ? largest : 1.0;
+}
+
+// Back to x, with the free units of a product frame moved to at least `radius` (x-length) behind their walls.
+Vector lift_point(const RowSystem& rows, const Frame& frame, const Vector& y, double radius) {
+  Matrix one(1, frame.dim);
+  std::copy(y.begin(), y.end(), one.data());
+  const Matrix x = frame.to_x(one);
+  Vector point(x.data(), x.data() + x.cols());
+  if (frame.free_units.empty()) return point;
+  const Matrix slack = rows.slacks(x).value;
+  for (std::size_t i = 0; i < frame.free_units.size(); ++i) {
+    const Index u = frame.free_units[i];
+    const double want = std::max(radius, 0x1p-10) * rows.norm_upper()[at(u)] * 1.25;  // a quarter more than needed
+    if (slack(0, u) < want)
+      axpy(-rows.side(u) * (want - slack(0, u)), frame.free_lift.row(static_cast<Index>(i)), point.data(), rows.dim());
+  }
+  return point;
+}
+
+// Multipliers over entries of the frame -> rows of the cell: a unit-length entry is row / length.
+SparseRow to_rows(const Frame& frame, const Vector& general, const Vector& lower, const Vector& upper, bool with_bounds) {
+  SparseRow out;
+  for (Index e = 0; e < frame.rows(); ++e)
+    if (general[at(e)] > 0) out.emplace_back(frame.row[at(e)], general[at(e)] / frame.length[at(e)]);
+  for (Index k = 0; with_bounds && k < frame.dim; ++k) {
+    if (frame.lower_row[at(k)] >= 0 && lower[at(k)] > 0)
+      out.emplace_back(frame.lower_row[at(k)], lower[at(k)] / frame.bound_length[at(k)]);
+    if (frame.upper_row[at(k)] >= 0 && upper[at(k)] > 0)
+      out.emplace_back(frame.upper_row[at(k)], upper[at(k)] / frame.bound_length[at(k)]);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+SparseRow negated(SparseRow form) {
+  for (auto& term : form) term.second = -term.second;
+  return form;
+}
+
+// Sum of the slacks weighted by the multipliers is at most `sum` on the cell and `weight` = sum lambda |a|, bounded below.
+struct SlackSum {
+  bool proven = false;
+  double sum = 0, weight = 0;
+};
+
+SlackSum weigh(const RowSystem& rows, const SparseRow& multipliers) {
+  SlackSum w;
+  for (const auto& [row, value] : multipliers) w.weight += value * rows.norm_lower()[at(row)];
+  w.weight *= 1 - gamma(static_cast<Index>(multipliers.size()) + 4);
+  return w;
+}
+
+SlackSum slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, const Vector& lower, const Vector& upper) {
+  SlackSum w = weigh(rows, multipliers);
+  w.sum = sup_over_box(rows.forms({negated(multipliers)}), lower, upper)[0];
+  w.proven = true;
+  return w;
+}
+
+// The implied multipliers of the stage's own rows are s_k mu_k; each must be proven nonnegative (or positive).
+SlackSum slack_sum_by_stage(const RowSystem& rows, const SparseRow& deep, int stage, bool strictly) {
+  SlackSum w = weigh(rows, deep);
+  const Network::Stage& s = rows.network()->stages()[at(stage)];
+  const Network::Forms f = rows.stage_forms({negated(deep)}, stage);
+  for (Index k = 0; k < s.width; ++k) {
+    const double implied = rows.side(s.offset + k) * f.g(0, k), error = f.g_err(0, k);
+    if (strictly ? !(implied > error) : !(implied >= error)) return w;
+    w.weight += (implied - error) * rows.norm_lower()[at(s.offset + k)] * (1 - 4 * kUnit);
+  }
+  w.weight *= 1 - gamma(s.width + 4);
+  w.sum = f.c[0] + f.c_err[0] + std::fabs(f.c[0]) * (4 * kUnit);
+  w.proven = true;
+  return w;
+}
+
+// d rows B and one more row t with -a_t = sum lambda_j a_j, lambda > 0 enclosed: then the sum of slacks is constant.
+SlackSum slack_sum_by_basis(const RowSystem& rows, SparseRow& multipliers) {
+  SlackSum w;
+  const Index d = rows.dim();
+  if (static_cast<Index>(multipliers.size()) < d + 1) return w;
+  const Vector& high = rows.norm_upper();
+  std::sort(multipliers.begin(), multipliers.end(),
+            [&](const auto& p, const auto& q) { return p.second * high[at(p.first)] > q.second * high[at(q.first)]; });
+  const Index pivot = multipliers[0].first;
+  std::vector<Index> basis;
+  for (Index i = 1; i <= d; ++i) basis.push_back(multipliers[at(i)].first);
+  const Halfspaces& all = rows.halfspaces();
+  Vector target(at(d));
+  for (Index k = 0; k < d; ++k) target[at(k)] = -all.A(pivot, k);
+  const BasisEnclosure e = enclose_multipliers(rows, basis, target.data(), all.A_err[at(pivot)]);
+  if (!e.regular) return w;
+  double error = all.b_err[at(pivot)], size = std::fabs(all.b[at(pivot)]);
+  w.sum = all.b[at(pivot)];
+  w.weight = rows.norm_lower()[at(pivot)];
+  multipliers = {{pivot, 1.0}};
+  for (std::size_t i = 0; i < basis.size(); ++i) {
+    if (!(e.lambda[i] > e.radius[i])) return w;
+    const double b = all.b[at(basis[i])], width = all.b_err[at(basis[i])];
+    w.sum += e.lambda[i] * b;
+    size += std::fabs(e.lambda[i] * b);
+    error += e.radius[i] * (std::fabs(b) + width) + e.lambda[i] * width;
+    w.weight += (e.lambda[i] - e.radius[i]) * rows.norm_lower()[at(basis[i])];
+    multipliers.emplace_back(basis[i], e.lambda[i]);
+  }
+  std::sort(multipliers.begin(), multipliers.end());
+  w.sum += error * (1 + gamma(4 * d + 8)) + size * gamma(2 * d + 8) + underflow(2 * d + 2);
+  w.weight *= 1 - gamma(4 * d + 8);
+  w.proven = true;
+  return w;
+}
+
+}  // namespace
+
+Vector strict_recession(const RowSystem& rows, const Frame& frame, Vector* general, Vector* lower, Vector* upper) {
+  // The same program for the recession cone, cut by |v_k| <= 1: r > 0 at the optimum gives a strict direction.
+  BallProblem p = ball_problem(frame);
+  std::fill(p.b.begin(), p.b.end(), 0.0);
+  for (Index k = 0; k < frame.dim; ++k) {
+    p.lower[at(k)] = std::isfinite(frame.lower[at(k)]) ? 0.0 : -1.0;
+    p.upper[at(k)] = std::isfinite(frame.upper[at(k)]) ? 0.0 : 1.0;
+  }
+  p.radius_cap = 1;
+  rows.tally().interior += 1;
+  const BallResult ball = inscribed_ball(p);
+  if (general) *general = ball.row_multipliers;
+  if (lower) *lower = ball.lower_multipliers;
+  if (upper) *upper = ball.upper_multipliers;
+  if (!(ball.r > 0)) return {};
+  Matrix u(1, rows.dim());
+  if (frame.kind == Frame::Kind::first_stage) {
+    gemv(true, 1.0, frame.lift, ball.x.data(), 0.0, u.data());
+    for (std::size_t i = 0; i < frame.free_units.size(); ++i) {
+      const Index unit = frame.free_units[i];
+      axpy(-rows.side(unit) * rows.norm_upper()[at(unit)] * ball.r, frame.free_lift.row(static_cast<Index>(i)), u.data(), rows.dim());
+    }
+  } else {
+    std::copy(ball.x.begin(), ball.x.end(), u.data());
+  }
+  const RowSystem::Slacks s = rows.slacks(u, true);
+  for (Index j = 0; j < rows.size(); ++j)
+    if (!rows.zero_rows()[at(j)] && !(s.value(0, j) > s.error(0, j))) return {};
+  return Vector(u.data(), u.data() + u.cols());
+}
+
+InteriorPoint interior_point(const RowSystem& rows, const Vector& start) {
+  InteriorPoint result;
+  const std::vector<std::uint8_t>& zero = rows.zero_rows();
+  for (Index j = 0; j < rows.size(); ++j)
+    if (zero[at(j)] && rows.exact_row(j).b.sign() < 0) {  // 0.x <= b < 0
+      result.proof = rows.domain().is_box() ? Proof::box : Proof::opposite;
+      result.multipliers = {{j, 1.0}};
+      return result;
+    }
+  Frame frame = make_frame(rows, start);
+  BallProblem p = ball_problem(frame);
+  p.radius_cap = reach(frame);
+  for (const bool quick : {true, false}) {
+    BallOptions options;
+    options.until_positive = quick;
+    rows.tally().interior += 1;
+    const BallResult ball = inscribed_ball(p, options);
+    if (ball.r > 0) {
+      result.point = lift_point(rows, frame, ball.x, ball.r);
+      result.found = rows.strictly_inside(result.point.data());
+      if (result.found) return result;
+    }
+    if (quick) continue;
+    result.point.clear();
+    const bool box = rows.domain().is_box();
+    const bool stage = frame.kind == Frame::Kind::first_stage;
+    SparseRow multipliers = to_rows(frame, ball.row_multipliers, ball.lower_multipliers, ball.upper_multipliers, !stage);
+    SlackSum sum;
+    if (box)
+      sum = slack_sum_by_box(rows, multipliers, rows.domain().lower, rows.domain().upper);
+    else if (stage)
+      sum = slack_sum_by_stage(rows, multipliers, 0, false);
+    else
+      sum = slack_sum_by_basis(rows, multipliers);
+    if (sum.proven && sum.weight > 0 && sum.sum <= 0) {
+      result.proof = box ? Proof::box : stage ? Proof::stage : Proof::basis;
+      result.stage = stage ? 0 : -1;
+      result.multipliers = multipliers;
+      rows.tally().triage += 1;
+    }
+  }
+  if (result.proof != Proof::none) return result;
+  // Two rows on one hyperplane facing each other: a flat cell, exactly.
+  const Halfspaces& all = rows.halfspaces();
+  for (Index i = 0; i < rows.size(); ++i)
+    for (Index j = i + 1; j < rows.size(); ++j) {
+      if (zero[at(i)] || zero[at(j)]) continue;
+      const double cosine = dot(all.A.row(i), all.A.row(j), rows.dim());
+      if (cosine > -0.999 * rows.norm_lower()[at(i)] * rows.norm_lower()[at(j)]) continue;
+      const ExactRow p1 = rows.exact_row(i), p2 = rows.exact_row(j);
+      rows.tally().exact += 1;
+      if (parallel_sign(p1.a, p2.a) >= 0) continue;
+      for (Index k = 0; k < rows.dim(); ++k) {
+        if (p1.a[k].is_zero()) continue;
+        // b_i |a_j| + b_j |a_i| <= 0 in coordinate k.
+        const Dyadic gap = p1.b * (p2.a[k].sign() < 0 ? -p2.a[k] : p2.a[k]) + p2.b * (p1.a[k].sign() < 0 ? -p1.a[k] : p1.a[k]);
+        if (gap.sign() > 0) break;
+        result.proof = Proof::opposite;
+        result.multipliers = {{i, 1.0}, {j, 1.0}};
+        return result;
+      }
+    }
+  rows.tally().undecided += 1;
+  return result;
+}
+
+Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::function<const Enclosure&()>& enclosure) {
+  Ball ball;
+  const Frame frame = make_frame(rows, interior);
+  const bool box = rows.domain().is_box();
+  if (!box) {
+    ball.direction = strict_recession(rows, frame);
+    if (!ball.direction.empty()) {
+      ball.center = interior;
+      ball.radius = ball.lower = ball.upper = kInf;
+      ball.proof = Proof::direction;
+      return ball;
+    }
+  }
+  BallProblem p = ball_problem(frame);
+  BallResult best;
+  p.radius_cap = 16 * reach(frame);
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    rows.tally().interior += 1;
+    best = inscribed_ball(p);
+    if (best.r < p.radius_cap / 2) break;
+    p.radius_cap *= 0x1p12;  // the cap was binding although the radius is finite: a larger scale
+  }
+  ball.center = lift_point(rows, frame, best.x, best.r);
+  Matrix one(1, rows.dim());
+  std::copy(ball.center.begin(), ball.center.end(), one.data());
+  const RowSystem::Slacks s = rows.slacks(one, false, true);
+  ball.lower = kInf;
+  for (Index j = 0; j < rows.size(); ++j) {
+    if (rows.zero_rows()[at(j)]) continue;
+    const double low = s.value(0, j) - s.error(0, j);
+    ball.lower = std::min(ball.lower, low / rows.norm_upper()[at(j)] * (1 - 4 * kUnit));
+  }
+  ball.lower = std::max(0.0, ball.lower);
+  ball.radius = ball.lower;
+  ball.upper = kInf;
+  const bool stage = frame.kind == Frame::Kind::first_stage;
+  SparseRow multipliers = to_rows(frame, best.row_multipliers, best.lower_multipliers, best.upper_multipliers, !stage);
+  const auto offer = [&](const SlackSum& sum, Proof proof) {
+    if (!sum.proven || !(sum.weight > 0)) return;
+    const double upper = std::max(0.0, sum.sum / sum.weight * (1 + 4 * kUnit));
+    if (upper >= ball.upper) return;
+    ball.upper = upper;
+    ball.proof = proof;
+    ball.stage = proof == Proof::stage ? 0 : -1;
+    ball.multipliers = multipliers;
+    rows.tally().triage += 1;
+  };
+  if (box) {
+    offer(slack_sum_by_box(rows, multipliers, rows.domain().lower, rows.domain().upper), Proof::box);
+  } else if (stage) {
+    offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
+  } else {
+    if (enclosure && enclosure().finite())
+      offer(slack_sum_by_box(rows, multipliers, enclosure().lower, enclosure().upper), Proof::bounded);
+    if (ball.proof == Proof::none) offer(slack_sum_by_basis(rows, multipliers), Proof::basis);
+  }
+  return ball;
+}
+
+}  // namespace pyregions

@@ -1,0 +1,194 @@
+// Layer 0. Thin wrappers around CBLAS and LAPACK: one thread, row-major, empty shapes allowed.
+#include "dense.h"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <cfenv>
+#include <cmath>
+#include <stdexcept>
+
+#ifdef __SSE2__
+#include <xmmintrin.h>
+#endif
+
+extern "C" {
+void scipy_dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info, std::size_t);
+void scipy_dpotrs_(const char* uplo, const int* n, const int* nrhs, const double* a, const int* lda, double* b,
+                   const int* ldb, int* info, std::size_t);
+void scipy_dgetrf_(const int* m, const int* n, double* a, const int* lda, int* pivots, int* info);
+void scipy_dgetri_(const int* n, double* a, const int* lda, const int* pivots, double* work, const int* lwork,
+                   int* info);
+}
+
+namespace pyregions {
+namespace {
+
+// Our parallelism is over jobs; a BLAS that starts threads of its own would oversubscribe the machine and change sums.
+void one_thread() {
+  static const bool done = (scipy_openblas_set_num_threads(1), true);
+  static_cast<void>(done);
+}
+
+int to_blas(Index n) {
+  if (n > std::numeric_limits<int>::max()) throw std::length_error("pyregions: a matrix dimension exceeds 2^31 - 1");
+  return static_cast<int>(n);
+}
+
+// BLAS wants a leading dimension of at least 1 even for empty rows.
+int leading(Index n) { return to_blas(std::max<Index>(n, 1)); }
+
+CBLAS_TRANSPOSE flag(bool transpose) { return transpose ? CblasTrans : CblasNoTrans; }
+
+void scale_block(Index m, Index n, double beta, double* c, Index ldc) {
+  if (beta == 1) return;
+  for (Index i = 0; i < m; ++i) {
+    for (Index j = 0; j < n; ++j) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
+  }
+}
+
+// Largest column sum of absolute values.
+double norm1(const Matrix& a) {
+  Vector sums(static_cast<std::size_t>(a.cols()), 0.0);
+  for (Index i = 0; i < a.rows(); ++i) {
+    for (Index j = 0; j < a.cols(); ++j) sums[static_cast<std::size_t>(j)] += std::fabs(a(i, j));
+  }
+  return sums.empty() ? 0.0 : *std::max_element(sums.begin(), sums.end());
+}
+
+}  // namespace
+
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, double alpha, const double* a, Index lda,
+          const double* b, Index ldb, double beta, double* c, Index ldc) {
+  if (m == 0 || n == 0) return;
+  if (k == 0 || alpha == 0) {
+    scale_block(m, n, beta, c, ldc);
+    return;
+  }
+  // One row: a matrix-vector product reads B once, where gemm would first repack all of it.
+  if (m == 1 && !transpose_a) {
+    gemv(!transpose_b, transpose_b ? n : k, transpose_b ? k : n, alpha, b, ldb, a, beta, c);
+    return;
+  }
+  one_thread();
+  scipy_cblas_dgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), to_blas(m), to_blas(n), to_blas(k), alpha, a,
+                    leading(lda), b, leading(ldb), beta, c, leading(ldc));
+}
+
+void gemm(bool transpose_a, bool transpose_b, double alpha, const Matrix& a, const Matrix& b, double beta, Matrix& c) {
+  const Index m = transpose_a ? a.cols() : a.rows(), k = transpose_a ? a.rows() : a.cols();
+  const Index n = transpose_b ? b.rows() : b.cols(), kb = transpose_b ? b.cols() : b.rows();
+  if (k != kb || c.rows() != m || c.cols() != n) throw std::invalid_argument("gemm: shapes do not fit");
+  gemm(transpose_a, transpose_b, m, n, k, alpha, a.data(), a.cols(), b.data(), b.cols(), beta, c.data(), c.cols());
+}
+
+void gemv(bool transpose, Index rows, Index cols, double alpha, const double* a, Index lda, const double* x,
+          double beta, double* y) {
+  const Index out = transpose ? cols : rows, in = transpose ? rows : cols;
+  if (out == 0) return;
+  if (in == 0 || alpha == 0) {
+    scale_block(1, out, beta, y, out);
+    return;
+  }
+  one_thread();
+  scipy_cblas_dgemv(CblasRowMajor, flag(transpose), to_blas(rows), to_blas(cols), alpha, a, leading(lda), x, 1, beta, y,
+                    1);
+}
+
+void gemv(bool transpose, double alpha, const Matrix& a, const double* x, double beta, double* y) {
+  gemv(transpose, a.rows(), a.cols(), alpha, a.data(), a.cols(), x, beta, y);
+}
+
+void syrk(double alpha, const Matrix& a, double beta, Matrix& c) {
+  const Index k = a.cols();
+  if (c.rows() != k || c.cols() != k) throw std::invalid_argument("syrk: shapes do not fit");
+  if (k == 0) return;
+  if (a.rows() == 0) {
+    scale_block(k, k, beta, c.data(), k);
+    return;
+  }
+  one_thread();
+  scipy_cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, to_blas(k), to_blas(a.rows()), alpha, a.data(), leading(k),
+                    beta, c.data(), leading(k));
+}
+
+double dot(const double* x, const double* y, Index n) {
+  one_thread();
+  return n == 0 ? 0.0 : scipy_cblas_ddot(to_blas(n), x, 1, y, 1);
+}
+
+double norm2(const double* x, Index n) {
+  one_thread();
+  return n == 0 ? 0.0 : scipy_cblas_dnrm2(to_blas(n), x, 1);
+}
+
+void axpy(double alpha, const double* x, double* y, Index n) {
+  one_thread();
+  if (n > 0) scipy_cblas_daxpy(to_blas(n), alpha, x, 1, y, 1);
+}
+
+// LAPACK is column-major: our lower triangle is its upper one, and its U is our L transposed, in the same memory.
+bool cholesky(Matrix& a) {
+  if (a.rows() != a.cols()) throw std::invalid_argument("cholesky: the matrix is not square");
+  if (a.rows() == 0) return true;
+  one_thread();
+  const int n = to_blas(a.rows());
+  int info = 0;
+  scipy_dpotrf_("U", &n, a.data(), &n, &info, 1);
+  return info == 0;
+}
+
+void cholesky_solve(const Matrix& factor, double* b) {
+  if (factor.rows() == 0) return;
+  one_thread();
+  const int n = to_blas(factor.rows()), one = 1;
+  int info = 0;
+  scipy_dpotrs_("U", &n, &one, factor.data(), &n, b, &n, &info, 1);
+}
+
+bool invert(Matrix& a) {
+  if (a.rows() != a.cols()) throw std::invalid_argument("invert: the matrix is not square");
+  if (a.rows() == 0) return true;
+  one_thread();
+  const double norm = norm1(a);
+  const int n = to_blas(a.rows());
+  int info = 0;
+  std::vector<int> pivots(static_cast<std::size_t>(n));
+  scipy_dgetrf_(&n, &n, a.data(), &n, pivots.data(), &info);
+  if (info != 0) return false;
+  const int block = 64;  // LAPACK's usual panel width
+  const int work_size = n <= std::numeric_limits<int>::max() / block ? n * block : n;
+  Vector work(static_cast<std::size_t>(work_size));
+  scipy_dgetri_(&n, a.data(), &n, pivots.data(), work.data(), &work_size, &info);
+  // A condition number of 1/u or more: no digit of the inverse is meaningful. (NaN fails the comparison as well.)
+  return info == 0 && norm * norm1(a) * kUnit < 1;
+}
+
+Matrix gather_rows(const Matrix& a, const std::vector<Index>& rows) {
+  Matrix result(static_cast<Index>(rows.size()), a.cols());
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    std::copy_n(a.row(rows[r]), a.cols(), result.row(static_cast<Index>(r)));
+  }
+  return result;
+}
+
+// Outside x86 only the rounding direction is under our control; flush-to-zero is off by default there.
+FloatEnvironment::FloatEnvironment() : rounding_(std::fegetround()) {
+#ifdef __SSE2__
+  mxcsr_ = _mm_getcsr();
+#endif
+  std::fesetround(FE_TONEAREST);
+#ifdef __SSE2__
+  // All exceptions masked (0x1f80), round to nearest, neither flush-to-zero nor denormals-are-zero.
+  _mm_setcsr(0x1f80);
+#endif
+}
+
+FloatEnvironment::~FloatEnvironment() {
+  std::fesetround(rounding_);
+#ifdef __SSE2__
+  _mm_setcsr(mxcsr_);
+#endif
+}
+
+}  // namespace pyregions

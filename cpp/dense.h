@@ -1,0 +1,87 @@
+// Layer 0. Dense matrices, the few BLAS/LAPACK calls we need, rounding constants and the floating-point guard.
+// dense.cpp is the only file that knows the dense linear algebra library.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace pyregions {
+
+using Index = std::ptrdiff_t;
+using Vector = std::vector<double>;
+
+// Unit roundoff of double, u = 2^-53.
+constexpr double kUnit = std::numeric_limits<double>::epsilon() / 2;
+
+// gamma(n) >= n u / (1 - n u), itself rounded up: bounds the relative error of n roundings in any order, fused or not.
+// Requires: 0 <= n < 2^40.
+inline double gamma(Index n) { return static_cast<double>(n) * kUnit * (1 + 1e-3); }
+
+// Absolute error that n products or additions can lose to underflow: each at most half the smallest subnormal; we grant
+// a whole smallest normal number each, which is far more and itself no subnormal.
+inline double underflow(Index n) { return static_cast<double>(n) * std::numeric_limits<double>::min(); }
+
+// An owning row-major matrix. Law: row(i)[j] is element (i, j); rows are contiguous, no padding.
+class Matrix {
+ public:
+  Matrix() = default;
+  Matrix(Index rows, Index cols, double fill = 0.0)
+      : rows_(rows), cols_(cols), data_(static_cast<std::size_t>(rows * cols), fill) {}
+  Index rows() const { return rows_; }
+  Index cols() const { return cols_; }
+  bool empty() const { return data_.empty(); }
+  double* data() { return data_.data(); }
+  const double* data() const { return data_.data(); }
+  double* row(Index i) { return data_.data() + i * cols_; }
+  const double* row(Index i) const { return data_.data() + i * cols_; }
+  double& operator()(Index i, Index j) { return data_[static_cast<std::size_t>(i * cols_ + j)]; }
+  double operator()(Index i, Index j) const { return data_[static_cast<std::size_t>(i * cols_ + j)]; }
+
+ private:
+  Index rows_ = 0, cols_ = 0;
+  std::vector<double> data_;
+};
+
+// C = alpha op(A) op(B) + beta C, op = transpose when the flag is set. C must have the right shape.
+void gemm(bool transpose_a, bool transpose_b, double alpha, const Matrix& a, const Matrix& b, double beta, Matrix& c);
+// The same on raw row-major blocks with leading dimensions (m x k times k x n after op).
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, double alpha, const double* a, Index lda,
+          const double* b, Index ldb, double beta, double* c, Index ldc);
+// y = alpha op(A) x + beta y.
+void gemv(bool transpose, double alpha, const Matrix& a, const double* x, double beta, double* y);
+void gemv(bool transpose, Index rows, Index cols, double alpha, const double* a, Index lda, const double* x,
+          double beta, double* y);
+// C (lower triangle) = alpha A^T A + beta C for A of shape n x k, C k x k.
+void syrk(double alpha, const Matrix& a, double beta, Matrix& c);
+
+double dot(const double* x, const double* y, Index n);
+double norm2(const double* x, Index n);
+void axpy(double alpha, const double* x, double* y, Index n);
+
+// In-place Cholesky of the lower triangle; false when a pivot is not positive.
+bool cholesky(Matrix& a);
+// Solves L L^T x = b in place with the factor of cholesky().
+void cholesky_solve(const Matrix& factor, double* b);
+// In-place LU inverse; false when singular to working precision.
+bool invert(Matrix& a);
+
+// Rows of a gathered in the given order.
+Matrix gather_rows(const Matrix& a, const std::vector<Index>& rows);
+
+// Saves the floating-point environment, sets round-to-nearest without flush-to-zero or denormals-are-zero and all
+// exceptions masked, and restores on destruction. Every thread that computes bounds holds one.
+class FloatEnvironment {
+ public:
+  FloatEnvironment();
+  ~FloatEnvironment();
+  FloatEnvironment(const FloatEnvironment&) = delete;
+  FloatEnvironment& operator=(const FloatEnvironment&) = delete;
+
+ private:
+  std::uint32_t mxcsr_ = 0;
+  int rounding_ = 0;
+};
+
+}  // namespace pyregions

@@ -1,0 +1,182 @@
+// Layer 3. Building working coordinates: the ambient frame, and the product frame of the first stage.
+#include "frame.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace pyregions {
+
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+void add_row(Frame& frame, Index global, Index slot, double length, double slack) {
+  frame.row.push_back(global);
+  frame.length.push_back(length);
+  frame.h.push_back(slack / length);
+  frame.scale.push_back(norm2(frame.G.row(slot), frame.dim));
+}
+
+Frame ambient_frame(const RowSystem& rows, const Vector& center, const Matrix& slack) {
+  const Halfspaces& all = rows.halfspaces();
+  const Domain& domain = rows.domain();
+  const std::vector<std::uint8_t>& zero = rows.zero_rows();
+  Frame f;
+  f.dim = rows.dim();
+  f.center = center;
+  f.lower.assign(at(f.dim), -kInf);
+  f.upper.assign(at(f.dim), kInf);
+  f.lower_row.assign(at(f.dim), -1);
+  f.upper_row.assign(at(f.dim), -1);
+  f.bound_length.assign(at(f.dim), 1.0);
+  std::vector<Index> general;
+  for (Index j = 0; j < rows.size(); ++j) {
+    const Label label = all.labels[at(j)];
+    if (label.stage < 0 && label.piece == 0) {
+      f.lower[at(label.unit)] = -slack(0, j);
+      f.lower_row[at(label.unit)] = j;
+    } else if (label.stage < 0 && label.piece == 1) {
+      f.upper[at(label.unit)] = slack(0, j);
+      f.upper_row[at(label.unit)] = j;
+    } else if (!zero[at(j)]) {
+      general.push_back(j);
+    }
+  }
+  (void)domain;
+  f.G = gather_rows(all.A, general);
+  for (std::size_t i = 0; i < general.size(); ++i) {
+    const Index slot = static_cast<Index>(i);
+    const double length = norm2(f.G.row(slot), f.dim);
+    for (Index k = 0; k < f.dim; ++k) f.G(slot, k) /= length;
+    add_row(f, general[i], slot, length, slack(0, general[i]));
+  }
+  return f;
+}
+
+// False when the first stage has no full row rank (numerically) or is no cut.
+bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix& slack, Frame& f) {
+  const Network* net = rows.network();
+  if (!net || net->stages().empty() || !rows.domain().is_all()) return false;
+  const Network::Stage& first = net->stages()[0];
+  if (first.width > rows.dim() || !net->is_cut(first.pre, 1)) return false;
+  const Halfspaces& all = rows.halfspaces();
+  const std::vector<std::uint8_t>& zero = rows.zero_rows();
+  const Network::Node& hinge = net->nodes()[at(first.node)];
+  std::vector<Index> units;  // nonzero rows of the first stage
+  for (Index u = 0; u < first.width; ++u)
+    if (!zero[at(first.offset + u)]) units.push_back(first.offset + u);
+  const Index n = static_cast<Index>(units.size()), d = rows.dim();
+  if (n == 0) return false;
+  Matrix w = gather_rows(all.A, units);
+  Vector length(at(n));
+  for (Index i = 0; i < n; ++i) {
+    length[at(i)] = norm2(w.row(i), d);
+    const double s = rows.side(units[at(i)]) / length[at(i)];
+    for (Index k = 0; k < d; ++k) w(i, k) *= s;
+  }
+  Matrix gram(n, n);
+  gemm(false, true, 1.0, w, w, 0.0, gram);
+  if (!cholesky(gram)) return false;
+  // A pivot this small means that the lift below would carry no correct digit: half the digits of a double.
+  for (Index i = 0; i < n; ++i)
+    if (gram(i, i) < 0x1p-26) return false;
+  // Columns of W^T (W W^T)^-1 as rows: solve for each coordinate direction of x.
+  Matrix lift_t(d, n);
+  for (Index k = 0; k < d; ++k) {
+    for (Index i = 0; i < n; ++i) lift_t(k, i) = w(i, k);
+    cholesky_solve(gram, lift_t.row(k));
+  }
+  f = Frame{};
+  f.kind = Frame::Kind::first_stage;
+  f.center = center;
+  std::vector<Index> live;
+  for (Index i = 0; i < n; ++i) {
+    const Index u = units[at(i)] - first.offset;
+    const double slope = rows.pattern()[at(units[at(i)])] ? hinge.high[at(u)] : hinge.low[at(u)];
+    if (slope != 0.0)
+      live.push_back(i);
+    else
+      f.free_units.push_back(units[at(i)]);
+  }
+  f.dim = static_cast<Index>(live.size());
+  f.lift = Matrix(f.dim, d);
+  f.free_lift = Matrix(static_cast<Index>(f.free_units.size()), d);
+  Index next_free = 0, next_live = 0;
+  for (Index i = 0; i < n; ++i) {
+    const bool is_live = next_live < f.dim && live[at(next_live)] == i;
+    double* out = is_live ? f.lift.row(next_live++) : f.free_lift.row(next_free++);
+    const double factor = is_live ? 1.0 : 1.0 / length[at(i)];
+    for (Index k = 0; k < d; ++k) out[k] = lift_t(k, i) * factor;
+  }
+  for (Index l = 0; l < f.dim; ++l) {
+    const Index u = units[at(live[at(l)])];
+    const bool positive = rows.side(u) < 0;
+    const double reach = slack(0, u) / length[at(live[at(l)])];
+    f.lower.push_back(positive ? -reach : -kInf);
+    f.upper.push_back(positive ? kInf : reach);
+    f.lower_row.push_back(positive ? u : -1);
+    f.upper_row.push_back(positive ? -1 : u);
+    f.bound_length.push_back(length[at(live[at(l)])]);
+  }
+  const Network::Affine deep = net->unit_rows(rows.pattern(), first.pre, 1);
+  const Index base = first.offset + first.width;
+  std::vector<Index> general;
+  for (Index i = 0; i < deep.A.rows(); ++i)
+    if (!zero[at(base + i)]) general.push_back(i);
+  f.G = Matrix(static_cast<Index>(general.size()), f.dim);
+  for (std::size_t g = 0; g < general.size(); ++g) {
+    const Index global = base + general[g], slot = static_cast<Index>(g);
+    const double norm = norm2(all.A.row(global), d);
+    for (Index l = 0; l < f.dim; ++l) {
+      const Index i = live[at(l)];
+      f.G(slot, l) = rows.side(global) * deep.A(general[g], units[at(i)] - first.offset) * length[at(i)] / norm;
+    }
+    add_row(f, global, slot, norm, slack(0, global));
+  }
+  return true;
+}
+
+}  // namespace
+
+bool Frame::has_bounds() const {
+  return std::any_of(lower.begin(), lower.end(), [](double v) { return std::isfinite(v); }) ||
+         std::any_of(upper.begin(), upper.end(), [](double v) { return std::isfinite(v); });
+}
+
+Matrix Frame::to_x(const Matrix& y) const {
+  const Index d = static_cast<Index>(center.size());
+  Matrix x(y.rows(), d);
+  for (Index i = 0; i < y.rows(); ++i) std::copy(center.begin(), center.end(), x.row(i));
+  if (kind == Kind::first_stage) {
+    gemm(false, false, 1.0, y, lift, 1.0, x);
+  } else {
+    for (Index i = 0; i < y.rows(); ++i) axpy(1.0, y.row(i), x.row(i), d);
+  }
+  return x;
+}
+
+void Frame::recenter(const Vector& y) {
+  Matrix one(1, dim);
+  std::copy(y.begin(), y.end(), one.data());
+  const Matrix x = to_x(one);
+  center.assign(x.data(), x.data() + x.cols());
+  gemv(false, -1.0, G, y.data(), 1.0, h.data());
+  for (Index k = 0; k < dim; ++k) {
+    lower[at(k)] -= y[at(k)];
+    upper[at(k)] -= y[at(k)];
+  }
+}
+
+Frame make_frame(const RowSystem& rows, const Vector& center, bool allow_first_stage) {
+  Matrix one(1, rows.dim());
+  std::copy(center.begin(), center.end(), one.data());
+  const Matrix slack = rows.slacks(one).value;
+  Frame f;
+  if (allow_first_stage && first_stage_frame(rows, center, slack, f)) return f;
+  return ambient_frame(rows, center, slack);
+}
+
+}  // namespace pyregions

@@ -1,0 +1,41 @@
+// Layer 3. Working coordinates of one cell for the float searches: rows G y <= h with the center at y = 0, plain bounds
+// kept apart, and the way back to x. Nothing here is proven; whatever is found in a frame is checked elsewhere.
+//
+// ambient: y = x - center. first_stage (all of R^d, first stage of full row rank): y_k = (z_k(x) - z_k(center)) / |w_k|
+// for the units k of the first stage that are live (slope != 0) under the pattern. There the cell is a product: the other
+// first-stage rows are facets for free, and the live ones are plain bounds.
+#pragma once
+
+#include <vector>
+
+#include "predicates.h"
+
+namespace pyregions {
+
+struct Frame {
+  enum class Kind { ambient, first_stage } kind = Kind::ambient;
+  Index dim = 0;
+  Vector center;                 // in x
+  Matrix G;                      // general rows, normalised to Euclidean length 1 in x (norms[i] = 1 in ball programs)
+  Vector h;                      // slack of each row at the center, in the same scale
+  Vector length;                 // the x-length of the row before normalisation: row = length * (G y - h)
+  Vector scale;                  // Euclidean length of the G row in y-coordinates
+  std::vector<Index> row;        // global row index of each general row
+  Vector lower, upper;           // bounds on y, infinite where there is none
+  std::vector<Index> lower_row, upper_row;  // their global row index or -1
+  Vector bound_length;           // x-length of the row behind a bound: row = bound_length * (+-y_k - bound)
+  Matrix lift;                   // first_stage: dim x d, x = center + y lift
+  std::vector<Index> free_units; // first_stage: units that are not live
+  Matrix free_lift;              // first_stage: one x-direction per free unit, z_u grows by 1, all other z stay
+
+  bool has_bounds() const;
+  Index rows() const { return G.rows(); }
+  Matrix to_x(const Matrix& y) const;  // M x dim -> M x d
+  // New center at y (strictly inside): shifts h and the bounds.
+  void recenter(const Vector& y);
+};
+
+// zero rows are left out. allow_first_stage: use the product structure where it exists.
+Frame make_frame(const RowSystem& rows, const Vector& center, bool allow_first_stage = true);
+
+}  // namespace pyregions

@@ -1,0 +1,253 @@
+// Layer 4. Linear programs and projections over one cell, with rigorous bounds: the primal point is proven inside, the
+// multipliers give the other side.
+#include <algorithm>
+#include <cmath>
+
+#include "cell.h"
+#include "lp.h"
+#include "projection.h"
+
+namespace pyregions {
+
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// The point of the segment from the interior point to x that is proven to lie in the closed cell, as near to x as the
+// ladder of steps allows.
+Vector pull_inside(const RowSystem& rows, const Vector& interior, const Vector& x) {
+  double back = 0;
+  for (int step = 0; step < 60; ++step) {
+    Vector p(x);
+    for (std::size_t k = 0; k < p.size(); ++k) p[k] += back * (interior[k] - x[k]);
+    // Cheap first: floats that see no violation; then the exact answer.
+    Matrix one(1, rows.dim());
+    std::copy(p.begin(), p.end(), one.data());
+    const RowSystem::Slacks s = rows.slacks(one);
+    bool certain = true;
+    for (Index j = 0; j < rows.size() && certain; ++j) certain = s.value(0, j) >= s.error(0, j);
+    if (certain) return p;
+    back = back == 0 ? 0x1p-50 : 2 * back;
+  }
+  return interior;
+}
+
+// c.x + q.f(x) as a form on the cell, minus sum lambda h.
+Network::Forms objective_form(const RowSystem& rows, const Vector& c, const Vector& q, const SparseRow& lambda) {
+  SparseRow negative = lambda;
+  for (auto& term : negative) term.second = -term.second;
+  Network::Forms f = rows.forms({negative});
+  const auto add = [](double& sum, double& error, double value, double value_error) {
+    sum += value;
+    error += value_error + std::fabs(sum) * (2 * kUnit);
+  };
+  if (!q.empty()) {
+    Matrix output(1, rows.network()->outputs());
+    std::copy(q.begin(), q.end(), output.data());
+    const Network::Forms o = rows.network()->backward(rows.pattern(), Matrix(1, rows.units()), output, 0);
+    for (Index k = 0; k < rows.dim(); ++k) add(f.g(0, k), f.g_err(0, k), o.g(0, k), o.g_err(0, k));
+    add(f.c[0], f.c_err[0], o.c[0], o.c_err[0]);
+  }
+  for (std::size_t k = 0; k < c.size(); ++k) add(f.g(0, static_cast<Index>(k)), f.g_err(0, static_cast<Index>(k)), c[k], 0.0);
+  return f;
+}
+
+struct Bound {
+  double value = 0, error = 0;
+};
+Bound value_at(const Network::Forms& f, const Vector& x) {
+  Bound b{f.c[0], f.c_err[0]};
+  double size = std::fabs(b.value);
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    const Index i = static_cast<Index>(k);
+    b.value += f.g(0, i) * x[k];
+    size += std::fabs(f.g(0, i) * x[k]);
+    b.error += f.g_err(0, i) * std::fabs(x[k]);
+  }
+  const Index d = static_cast<Index>(x.size());
+  b.error = (b.error + size * gamma(2 * d + 4) + underflow(2 * d + 2)) * (1 + gamma(2 * d + 4));
+  return b;
+}
+
+SparseRow row_multipliers(const RowSystem& rows, const Frame& frame, const Vector& row_duals, const Vector& bound_duals, double unit) {
+  SparseRow lambda;
+  for (Index e = 0; e < frame.rows(); ++e)
+    if (row_duals[at(e)] > 0) lambda.emplace_back(frame.row[at(e)], row_duals[at(e)] * unit / frame.length[at(e)]);
+  for (Index k = 0; k < rows.dim() && !bound_duals.empty(); ++k) {
+    if (bound_duals[at(k)] < 0 && frame.lower_row[at(k)] >= 0) lambda.emplace_back(frame.lower_row[at(k)], -bound_duals[at(k)] * unit);
+    if (bound_duals[at(k)] > 0 && frame.upper_row[at(k)] >= 0) lambda.emplace_back(frame.upper_row[at(k)], bound_duals[at(k)] * unit);
+  }
+  std::sort(lambda.begin(), lambda.end());
+  return lambda;
+}
+
+}  // namespace
+
+Extremum Cell::maximize(const Vector& c, const Vector& q) {
+  const Vector& inside = interior();
+  const Frame frame = make_frame(rows_, inside, false);
+  const Network::Forms objective = objective_form(rows_, c, q, {});
+  Vector goal(objective.g.row(0), objective.g.row(0) + rows_.dim());
+  const double unit = norm2(goal.data(), rows_.dim());
+  Extremum result;
+  if (!(unit > 0)) {  // constant as far as floats see
+    const Bound b = value_at(objective, inside);
+    result.point = inside;
+    result.value = b.value;
+    result.lower = b.value - b.error;
+    result.upper = rows_.domain().is_box() ? sup_over_box(objective, rows_.domain().lower, rows_.domain().upper)[0] : kInf;
+    bool exact = true;
+    for (Index k = 0; k < rows_.dim(); ++k) exact = exact && objective.g(0, k) == 0 && objective.g_err(0, k) == 0;
+    if (exact) result.upper = objective.c[0] + objective.c_err[0];
+    return result;
+  }
+  for (double& v : goal) v /= unit;
+  rows_.tally().lps += 1;
+  const LpResult lp = maximize_lp(frame.G, frame.h, goal, frame.lower, frame.upper);
+  if (lp.status != LpResult::Status::optimal) {
+    // Unbounded is believed only with a direction that strictly leaves every row behind and strictly gains.
+    const Vector strict = strict_recession(rows_, frame);
+    if (!strict.empty()) {
+      for (double mix : {1.0, 0x1p-4, 0x1p-8, 0x1p-12}) {
+        Matrix u(1, rows_.dim());
+        for (Index k = 0; k < rows_.dim(); ++k)
+          u(0, k) = mix * strict[at(k)] + (lp.x.size() == at(rows_.dim()) ? lp.x[at(k)] : goal[at(k)]);
+        const RowSystem::Slacks s = rows_.slacks(u, true);
+        bool leaves = true;
+        for (Index j = 0; j < rows_.size() && leaves; ++j) leaves = s.value(0, j) >= s.error(0, j);
+        Network::Forms linear = objective;
+        linear.c[0] = linear.c_err[0] = 0;
+        const Bound gain = value_at(linear, Vector(u.data(), u.data() + u.cols()));
+        if (!leaves || !(gain.value > gain.error)) continue;
+        result.status = Extremum::Status::unbounded;
+        result.point = Vector(u.data(), u.data() + u.cols());
+        result.value = result.lower = result.upper = kInf;
+        return result;
+      }
+    }
+    throw UndecidedError("the linear program over this region ended without a provable answer");
+  }
+  Vector x = frame.center;
+  for (Index k = 0; k < rows_.dim(); ++k) x[at(k)] += lp.x[at(k)];
+  result.point = pull_inside(rows_, inside, x);
+  const Bound reached = value_at(objective, result.point);
+  result.value = reached.value;
+  result.lower = reached.value - reached.error * (1 + 4 * kUnit);
+  result.upper = kInf;
+  const SparseRow lambda = row_multipliers(rows_, frame, lp.row_duals, lp.bound_duals, unit);
+  const Network::Forms f = objective_form(rows_, c, q, lambda);
+  if (rows_.domain().is_box())
+    result.upper = sup_over_box(f, rows_.domain().lower, rows_.domain().upper)[0];
+  else if (enclosure().finite())
+    result.upper = sup_over_box(f, enclosure().lower, enclosure().upper)[0];
+  if (std::isinf(result.upper)) {
+    std::vector<Index> basis;
+    for (const int j : lp.basis_rows) basis.push_back(frame.row[at(j)]);
+    for (const int k : lp.basis_bounds) basis.push_back(lp.bound_duals[at(k)] > 0 ? frame.upper_row[at(k)] : frame.lower_row[at(k)]);
+    double width = 0;
+    for (Index k = 0; k < rows_.dim(); ++k) width = std::max(width, objective.g_err(0, k));
+    if (std::find(basis.begin(), basis.end(), Index{-1}) == basis.end()) {
+      const BasisEnclosure e = enclose_multipliers(rows_, basis, objective.g.row(0), width);
+      const Halfspaces& all = rows_.halfspaces();
+      double sum = objective.c[0], size = std::fabs(sum), error = objective.c_err[0];
+      bool positive = e.regular;
+      for (std::size_t i = 0; i < basis.size() && positive; ++i) {
+        positive = e.lambda[i] > e.radius[i];
+        const double b = all.b[at(basis[i])], w = all.b_err[at(basis[i])];
+        sum += e.lambda[i] * b;
+        size += std::fabs(e.lambda[i] * b);
+        error += e.radius[i] * (std::fabs(b) + w) + std::fabs(e.lambda[i]) * w;
+      }
+      if (positive) result.upper = sum + (error + size * gamma(2 * rows_.dim() + 8)) * (1 + gamma(2 * rows_.dim() + 8));
+    }
+  }
+  return result;
+}
+
+Extremum Cell::project(const Vector& y, int norm) {
+  const Index d = rows_.dim();
+  const Vector& inside = interior();
+  const auto length = [norm, d](const double* v) {
+    double sum = 0;
+    for (Index k = 0; k < d; ++k) sum = norm == 1 ? sum + std::fabs(v[k]) : norm == 0 ? std::max(sum, std::fabs(v[k])) : sum;
+    return norm == 2 ? norm2(v, d) : sum;
+  };
+  Extremum result;
+  if (contains(y.data(), false)) {
+    result.point = y;
+    return result;
+  }
+  const Frame frame = make_frame(rows_, y, false);  // slacks at y, some negative
+  Vector step(at(d), 0.0);
+  SparseRow lambda;
+  if (norm == 2) {
+    NearestPointProblem problem;
+    problem.A = &frame.G;
+    problem.b = frame.h.data();
+    problem.lower = frame.lower.data();
+    problem.upper = frame.upper.data();
+    rows_.tally().active_set += 1;
+    const NearestPoint found = nearest_point(problem);
+    if (found.status == NearestPoint::Status::optimal) {
+      step = found.y;
+      const Index R = frame.rows();
+      for (const auto& [e, value] : found.multipliers)
+        if (value > 0) {
+          if (e < R)
+            lambda.emplace_back(frame.row[at(e)], value / frame.length[at(e)]);
+          else
+            lambda.emplace_back(e < R + d ? frame.lower_row[at(e - R)] : frame.upper_row[at(e - R - d)], value);
+        }
+      std::sort(lambda.begin(), lambda.end());
+    }
+  } else {
+    // Variables (step, t) with |step_k| <= t (maximum norm) or (step, t_1..t_d) with |step_k| <= t_k (sum).
+    const Index R = frame.rows(), T = norm == 0 ? 1 : d;
+    Matrix a(R + 2 * d, d + T);
+    Vector b(at(R + 2 * d), 0.0), goal(at(d + T), 0.0);
+    for (Index e = 0; e < R; ++e) {
+      std::copy(frame.G.row(e), frame.G.row(e) + d, a.row(e));
+      b[at(e)] = frame.h[at(e)];
+    }
+    for (Index k = 0; k < d; ++k) {
+      const Index t = d + (norm == 0 ? 0 : k);
+      a(R + 2 * k, k) = 1;
+      a(R + 2 * k, t) = -1;
+      a(R + 2 * k + 1, k) = -1;
+      a(R + 2 * k + 1, t) = -1;
+    }
+    for (Index t = d; t < d + T; ++t) goal[at(t)] = -1;
+    Vector lower = frame.lower, upper = frame.upper;
+    lower.resize(at(d + T), 0.0);
+    upper.resize(at(d + T), kInf);
+    rows_.tally().lps += 1;
+    const LpResult lp = maximize_lp(a, b, goal, lower, upper);
+    if (lp.status == LpResult::Status::optimal) {
+      step.assign(lp.x.begin(), lp.x.begin() + d);
+      lambda = row_multipliers(rows_, frame, Vector(lp.row_duals.begin(), lp.row_duals.begin() + R), lp.bound_duals, 1.0);
+    }
+  }
+  Vector x = y;
+  for (Index k = 0; k < d; ++k) x[at(k)] += step[at(k)];
+  result.point = pull_inside(rows_, inside, x);
+  Vector way(at(d));
+  for (Index k = 0; k < d; ++k) way[at(k)] = result.point[at(k)] - y[at(k)];
+  result.value = length(way.data());
+  result.upper = result.value * (1 + gamma(2 * d + 8));
+  if (!lambda.empty()) {
+    // 0 >= sum lambda h(x) = sum lambda h(y) + g.(x - y), so |x - y| >= sum lambda h(y) / |g| in the dual norm.
+    const Network::Forms f = rows_.forms({lambda});
+    const Bound b = value_at(f, y);
+    Vector g(at(d));
+    for (Index k = 0; k < d; ++k) g[at(k)] = std::fabs(f.g(0, k)) + f.g_err(0, k);
+    double dual = 0;
+    for (const double v : g) dual = norm == 0 ? dual + v : std::max(dual, v);
+    if (norm == 2) dual = norm2(g.data(), d);
+    dual *= 1 + gamma(2 * d + 8);
+    if (dual > 0) result.lower = std::max(0.0, (b.value - b.error) / dual * (1 - 8 * kUnit));
+  }
+  return result;
+}
+
+}  // namespace pyregions

@@ -1,0 +1,141 @@
+// Layer 0. The thread pool behind parallel_for: threads of one call, jobs handed out in order by a counter.
+#include "pool.h"
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace pyregions {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kTick{50};  // often enough for Ctrl-C and a progress bar, too rare to cost anything
+
+// What the threads of one call share.
+struct Run {
+  Run(Index n, const std::function<void(Index)>& f, std::atomic<bool>* s) : count(n), job(f), stop(s) {}
+
+  Index count;
+  const std::function<void(Index)>& job;
+  std::atomic<bool>* stop;
+  std::atomic<bool> failed{false};
+  std::atomic<Index> next{0}, done{0};
+  std::mutex mutex;
+  std::condition_variable ended;
+  int running = 0;  // under mutex
+  Index error_index = -1;
+  std::exception_ptr error;
+
+  bool stopped() const { return failed.load() || stop->load(); }
+
+  void fail(Index i, std::exception_ptr e) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (error_index < 0 || i < error_index) {
+      error_index = i;
+      error = std::move(e);
+    }
+    failed = true;
+  }
+
+  void do_one(Index i) {
+    try {
+      job(i);
+      ++done;
+    } catch (...) {
+      fail(i, std::current_exception());
+    }
+  }
+
+  void work() {
+    {
+      const FloatEnvironment environment;
+      while (!stopped()) {
+        const Index i = next++;
+        if (i >= count) break;
+        do_one(i);
+      }
+    }
+    const std::lock_guard<std::mutex> lock(mutex);
+    --running;
+    ended.notify_all();
+  }
+};
+
+void run_here(Run& run, const std::function<bool(Index)>& tick) {
+  const FloatEnvironment environment;
+  auto last = Clock::now();
+  for (Index i = 0; i < run.count && !run.stopped(); ++i) {
+    run.do_one(i);
+    if (tick && Clock::now() - last >= kTick) {
+      if (!tick(run.done)) *run.stop = true;
+      last = Clock::now();
+    }
+  }
+}
+
+void run_threads(Run& run, int workers, const std::function<bool(Index)>& tick) {
+  std::vector<std::thread> threads;
+  run.running = workers;
+  try {
+    for (int w = 0; w < workers; ++w) threads.emplace_back([&run] { run.work(); });
+  } catch (...) {  // the system refuses more threads: go on with those we have, or fail if there is none
+    const std::lock_guard<std::mutex> lock(run.mutex);
+    run.running -= workers - static_cast<int>(threads.size());
+    if (threads.empty()) throw;
+  }
+  std::exception_ptr tick_error;
+  {
+    std::unique_lock<std::mutex> lock(run.mutex);
+    while (run.running > 0) {
+      run.ended.wait_for(lock, kTick);
+      if (!tick || tick_error || run.running == 0) continue;
+      lock.unlock();
+      try {
+        if (!tick(run.done)) *run.stop = true;
+      } catch (...) {
+        tick_error = std::current_exception();
+        run.failed = true;
+      }
+      lock.lock();
+    }
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (tick_error && !run.error) std::rethrow_exception(tick_error);
+}
+
+}  // namespace
+
+void parallel_for(Index count, int workers, const std::function<void(Index)>& job, std::atomic<bool>* stop,
+                  const std::function<bool(Index)>& tick) {
+  std::atomic<bool> own_stop{false};
+  Run run(count, job, stop ? stop : &own_stop);
+  const int useful = static_cast<int>(std::min<Index>(workers, count));
+  // A single job still goes to a thread when the caller wants ticks and asked for several workers.
+  if (workers <= 1 || (useful <= 1 && !tick)) {
+    run_here(run, tick);
+  } else if (count > 0) {
+    run_threads(run, useful, tick);
+  }
+  if (run.error) std::rethrow_exception(run.error);
+}
+
+int available_cpus() {
+#ifdef __linux__
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (sched_getaffinity(0, sizeof(mask), &mask) == 0) return std::max(1, CPU_COUNT(&mask));
+#endif
+  const unsigned hardware = std::thread::hardware_concurrency();
+  return hardware == 0 ? 1 : static_cast<int>(hardware);
+}
+
+}  // namespace pyregions

@@ -1,0 +1,140 @@
+// Layer 2. The ladder: exact decisions about the rows of one cell, each tried cheapest rung first, and the checkers of
+// certificates. Knows no solver.
+//
+// Notation. Row j of a cell is h_j(x) = a_j.x - b_j <= 0; its slack is -h_j(x). Unit rows come first (row index = unit
+// index), then the domain's rows. For unit u with pre-activation z_u: h_u = s_u z_u with s_u = -1 for piece 1, +1 for
+// piece 0, so every check runs the network and never reads a composed matrix, except where an interval of it is enough.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bignum.h"
+#include "halfspaces.h"
+#include "network.h"
+
+namespace pyregions {
+
+using SparseRow = std::vector<std::pair<Index, double>>;  // (row, multiplier), rows ascending
+
+// How often each rung decided, and what was proposed to it. Law: every public decision adds to exactly one rung.
+struct Tally {
+  long triage = 0;     // float64 with the normwise bound
+  long tight = 0;      // float64 with the elementwise bound
+  long basis = 0;      // verified basis
+  long refine = 0;     // double-double refinement: the place of the next rung, not built yet
+  long exact = 0;      // integers
+  long undecided = 0;
+  long active_set = 0, lps = 0, interior = 0;  // proposals asked from the solvers
+  std::map<std::string, double> seconds;
+  void add(const Tally& other);
+};
+
+struct ExactRow {
+  DyadicVector a;  // outward normal
+  Dyadic b;
+};
+
+class RowSystem {
+ public:
+  // network may be null: then the rows are the domain's alone.
+  RowSystem(std::shared_ptr<const Network> network, Pattern pattern, std::shared_ptr<const Domain> domain);
+
+  Index dim() const { return domain_->dim; }
+  Index units() const { return units_; }
+  Index size() const { return units_ + domain_rows_; }
+  const Network* network() const { return network_.get(); }
+  std::shared_ptr<const Network> network_ptr() const { return network_; }
+  const Pattern& pattern() const { return pattern_; }
+  const Domain& domain() const { return *domain_; }
+  std::shared_ptr<const Domain> domain_ptr() const { return domain_; }
+  double side(Index unit) const { return pattern_[static_cast<std::size_t>(unit)] ? -1.0 : 1.0; }
+  Label label(Index row) const;
+
+  // The composed rows with bounds, computed once.
+  const Halfspaces& halfspaces() const;
+  // Rigorous enclosures of the Euclidean norms of the exact rows.
+  const Vector& norm_lower() const;
+  const Vector& norm_upper() const;
+  // Exactly zero normals (decided by structure, triage or the exact backward pass), computed once.
+  const std::vector<std::uint8_t>& zero_rows() const;
+
+  // Slacks of all rows at points (rows of the matrix) with bounds; linear: directions, -a_j.u. M x size().
+  struct Slacks {
+    Matrix value, error;
+  };
+  Slacks slacks(const Matrix& points, bool linear = false, bool tight = false) const;
+  // Exact signs of all slacks at one point.
+  std::vector<int> slack_signs(const double* point, bool linear = false) const;
+  // True when every nonzero row is strictly slack at the point (an interior witness), decided by the ladder.
+  bool strictly_inside(const double* point) const;
+
+  // sum_j mu_j h_j(x) = g.x + c, one form per sparse row of multipliers, with bounds.
+  Network::Forms forms(const std::vector<SparseRow>& multipliers) const;
+  // The same in the pre-activations of a stage: mu over unit rows of stages >= stage only.
+  Network::Forms stage_forms(const std::vector<SparseRow>& multipliers, int stage) const;
+  ExactRow exact_row(Index row) const;
+  // Exact equality of hyperplanes and sides: (a_i, b_i) = t (a_j, b_j) with t > 0.
+  bool coincide(Index i, Index j) const;
+
+  Tally& tally() const { return tally_; }
+
+ private:
+  std::shared_ptr<const Network> network_;
+  Pattern pattern_;
+  std::shared_ptr<const Domain> domain_;
+  Index units_ = 0, domain_rows_ = 0;
+  std::vector<Label> domain_labels_;
+  mutable std::unique_ptr<Halfspaces> halfspaces_;
+  mutable Vector norm_lower_, norm_upper_;
+  mutable std::vector<std::uint8_t> zero_;
+  mutable bool zero_known_ = false;
+  mutable std::map<Index, ExactRow> exact_rows_;
+  mutable Tally tally_;
+};
+
+// ---- certificates
+
+// An axis-parallel box known to contain the cell.
+struct Enclosure {
+  Vector lower, upper;
+  bool finite() const { return !lower.empty(); }
+};
+
+// Upper bounds of g.x + c over the box, rounding and the forms' own error bounds included.
+Vector sup_over_box(const Network::Forms& forms, const Vector& lower, const Vector& upper);
+
+enum class Proof : std::uint8_t { box = 0, stage = 1, bounded = 2, basis = 3, direction = 4, opposite = 5, none = 255 };
+
+// Row i (with its group) is implied by other rows: h_i <= sum lambda_j h_j + (nonpositive) on the cell.
+struct Redundancy {
+  Index row = -1;
+  Proof proof = Proof::none;
+  int stage = -1;
+  SparseRow multipliers;
+};
+
+// Batch checkers: result[m] says whether claim m was proven. The forms must carry +1 on the claimed row and -lambda on
+// the others.
+std::vector<std::uint8_t> check_by_box(const RowSystem& rows, const std::vector<SparseRow>& forms, const Vector& lower,
+                                       const Vector& upper);
+// Stage signs: F = mu.z + c with mu_k s_k >= 0 for all k, c <= 0, and mu_own s_own < 1 for the unit rows in own[m] that
+// belong to the stage itself.
+std::vector<std::uint8_t> check_by_stage(const RowSystem& rows, const std::vector<SparseRow>& forms, int stage,
+                                         const std::vector<std::vector<Index>>& own);
+
+// Verified basis: `basis` are dim() rows. Encloses the exact multipliers lambda of target = sum lambda_j a_j (target a
+// linear form with per-coefficient bounds) when the basis is proven regular.
+struct BasisEnclosure {
+  bool regular = false;
+  Vector lambda, radius;
+};
+BasisEnclosure enclose_multipliers(const RowSystem& rows, const std::vector<Index>& basis, const double* target,
+                                   double target_error);
+// Row i redundant by the verified basis: all multipliers > 0 and lambda.b < b_i.
+bool check_by_basis(const RowSystem& rows, Index row, const std::vector<Index>& basis, SparseRow& multipliers);
+
+}  // namespace pyregions

@@ -1,0 +1,326 @@
+// Layer 3. The outline of the reduction, grouping, and turning proposals into proofs.
+#include "reduce.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "reducer.h"
+
+namespace pyregions {
+
+namespace {
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+}  // namespace
+
+std::vector<std::vector<Index>> group_rows(const RowSystem& rows) {
+  const Halfspaces& all = rows.halfspaces();
+  const std::vector<std::uint8_t>& zero = rows.zero_rows();
+  const Index n = rows.size(), d = rows.dim();
+  // A fixed probe direction: coincident normalised rows have equal images up to their bounds. Only candidates are made
+  // here; equality itself is decided exactly.
+  Vector probe(at(d));
+  for (Index k = 0; k < d; ++k) probe[at(k)] = std::cos(static_cast<double>(k * k + 3 * k + 1));
+  struct Key {
+    double image, offset, width;
+    Index row;
+  };
+  std::vector<Key> keys;
+  for (Index j = 0; j < n; ++j) {
+    if (zero[at(j)]) continue;
+    const double low = rows.norm_lower()[at(j)], high = rows.norm_upper()[at(j)];
+    const double norm = high;
+    if (!(low > 0)) {  // not even the length is certain: compare with everything
+      keys.push_back({0, 0, std::numeric_limits<double>::infinity(), j});
+      continue;
+    }
+    const double size = std::sqrt(static_cast<double>(d));
+    const double relative = (high - low) / low + gamma(2 * d + 8);
+    const double width = size * (all.A_err[at(j)] * size / low + 2 * relative) + gamma(d + 4) * size +
+                         (all.b_err[at(j)] + std::fabs(all.b[at(j)]) * relative) / low;
+    keys.push_back({dot(all.A.row(j), probe.data(), d) / norm, all.b[at(j)] / norm, 2 * width, j});
+  }
+  std::sort(keys.begin(), keys.end(), [](const Key& p, const Key& q) {
+    return p.image != q.image ? p.image < q.image : p.row < q.row;
+  });
+  std::vector<Index> leader(at(n));
+  std::iota(leader.begin(), leader.end(), Index{0});
+  const auto find = [&](Index i) {
+    while (leader[at(i)] != i) i = leader[at(i)];
+    return i;
+  };
+  double widest = 0;
+  for (const Key& key : keys) widest = std::max(widest, key.width);
+  for (std::size_t p = 0; p < keys.size(); ++p)
+    for (std::size_t q = p + 1; q < keys.size(); ++q) {
+      if (keys[q].image - keys[p].image > keys[p].width + widest) break;
+      const double width = keys[p].width + keys[q].width;
+      if (std::fabs(keys[q].image - keys[p].image) > width || std::fabs(keys[q].offset - keys[p].offset) > width) continue;
+      const Index i = find(keys[p].row), j = find(keys[q].row);
+      if (i == j || !rows.coincide(i, j)) continue;
+      leader[at(std::max(i, j))] = std::min(i, j);
+    }
+  std::vector<std::vector<Index>> groups;
+  std::vector<Index> slot(at(n), -1);
+  for (Index j = 0; j < n; ++j) {
+    if (zero[at(j)]) continue;
+    const Index head = find(j);
+    if (slot[at(head)] < 0) {
+      slot[at(head)] = static_cast<Index>(groups.size());
+      groups.emplace_back();
+    }
+    groups[at(slot[at(head)])].push_back(j);
+  }
+  return groups;
+}
+
+Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& options) {
+  detail::Reducer reducer(rows, center, options);
+  reducer.free_units();
+  reducer.prune();
+  reducer.shoot_normals();
+  reducer.search();
+  reducer.finish();
+  reducer.fall_back();
+  return reducer.collect();
+}
+
+namespace detail {
+
+Reducer::Reducer(const RowSystem& rows, const Vector& center, const ReduceOptions& options)
+    : rows_(rows), options_(options), frame_(make_frame(rows, center)), groups_(group_rows(rows)) {
+  const Index R = frame_.rows(), K = frame_.dim;
+  std::vector<Index> entry_of(s(rows.size()), -1);
+  for (Index e = 0; e < R; ++e) entry_of[s(frame_.row[s(e)])] = e;
+  for (Index k = 0; k < K; ++k) {
+    if (frame_.lower_row[s(k)] >= 0) entry_of[s(frame_.lower_row[s(k)])] = R + k;
+    if (frame_.upper_row[s(k)] >= 0) entry_of[s(frame_.upper_row[s(k)])] = R + K + k;
+  }
+  group_of_.assign(s(entries()), -1);
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    Index chosen = -1;  // a plain bound stands for its group where there is one
+    for (const Index row : groups_[g]) chosen = std::max(chosen, entry_of[s(row)] >= R ? entry_of[s(row)] : Index{-1});
+    for (const Index row : groups_[g])
+      if (chosen < 0) chosen = entry_of[s(row)];
+    if (chosen >= 0) group_of_[s(chosen)] = static_cast<Index>(g);
+  }
+  polar_ = frame_.G;
+  for (Index e = 0; e < R; ++e) {
+    const double factor = group_of_[s(e)] >= 0 ? 1 / frame_.h[s(e)] : 0.0;
+    for (Index k = 0; k < K; ++k) polar_(e, k) *= factor;
+  }
+  polar_lower_.assign(s(K), 0.0);
+  polar_upper_.assign(s(K), 0.0);
+  for (Index k = 0; k < K; ++k) {
+    if (frame_.lower_row[s(k)] >= 0) polar_lower_[s(k)] = -1 / frame_.lower[s(k)];
+    if (frame_.upper_row[s(k)] >= 0) polar_upper_[s(k)] = 1 / frame_.upper[s(k)];
+  }
+  state_.assign(groups_.size(), State::open);
+  witness_.resize(groups_.size());
+  proof_.resize(groups_.size());
+}
+
+std::vector<Index> Reducer::open_entries() const {
+  std::vector<Index> open;
+  for (Index e = 0; e < entries(); ++e)
+    if (is_open(e)) open.push_back(e);
+  return open;
+}
+
+Index Reducer::global_row(Index e) const {
+  const Index R = frame_.rows(), K = frame_.dim;
+  return e < R ? frame_.row[s(e)] : e < R + K ? frame_.lower_row[s(e - R)] : frame_.upper_row[s(e - R - K)];
+}
+
+double Reducer::length(Index e) const {
+  const Index R = frame_.rows(), K = frame_.dim;
+  return e < R ? frame_.length[s(e)] : frame_.bound_length[s(e < R + K ? e - R : e - R - K)];
+}
+
+void Reducer::free_units() {
+  if (frame_.free_units.empty()) return;
+  std::vector<Index> group_of_row(s(rows_.size()), -1);
+  for (std::size_t g = 0; g < groups_.size(); ++g)
+    for (const Index row : groups_[g]) group_of_row[s(row)] = static_cast<Index>(g);
+  Matrix one(1, rows_.dim());
+  std::copy(frame_.center.begin(), frame_.center.end(), one.data());
+  const Matrix slack = rows_.slacks(one).value;
+  const Index count = static_cast<Index>(frame_.free_units.size());
+  Matrix x(count, rows_.dim());
+  for (Index i = 0; i < count; ++i) {
+    const Index u = frame_.free_units[s(i)];
+    std::copy(frame_.center.begin(), frame_.center.end(), x.row(i));
+    // Twice the way to the wall: as far beyond it as the centre is before it.
+    axpy(2 * rows_.side(u) * slack(0, u), frame_.free_lift.row(i), x.row(i), rows_.dim());
+  }
+  for (Index first = 0; first < count; first += 128) {
+    const Index block = std::min<Index>(128, count - first);
+    Matrix points(block, rows_.dim());
+    std::copy(x.row(first), x.row(first) + block * rows_.dim(), points.data());
+    const RowSystem::Slacks sl = rows_.slacks(points);
+    for (Index i = 0; i < block; ++i) {
+      const Index g = group_of_row[s(frame_.free_units[s(first + i)])];
+      if (!accept(g, points.row(i), sl.value.row(i), sl.error.row(i))) continue;
+      state_[s(g)] = State::facet;
+      witness_[s(g)].assign(points.row(i), points.row(i) + rows_.dim());
+    }
+  }
+}
+
+bool Reducer::accept(Index group, const double* x, const double* slack, const double* error) const {
+  const std::vector<Index>& members = groups_[s(group)];
+  std::size_t next = 0;
+  bool certain = true;
+  for (Index j = 0; j < rows_.size(); ++j) {
+    const bool member = next < members.size() && members[next] == j;
+    if (member) ++next;
+    const double v = member ? -slack[j] : slack[j];
+    if (member ? v > error[j] : v >= error[j]) continue;
+    if (v < -error[j]) return false;
+    // Coincident rows are violated together: one certain violation is enough for the whole group.
+    if (!member || members.size() == 1) certain = false;
+  }
+  if (certain) {
+    bool violated = members.size() == 1;
+    for (const Index j : members) violated = violated || -slack[j] > error[j];
+    if (violated) {
+      rows_.tally().triage += 1;
+      return true;
+    }
+  }
+  const std::vector<int> signs = rows_.slack_signs(x);
+  next = 0;
+  for (Index j = 0; j < rows_.size(); ++j) {
+    const bool member = next < members.size() && members[next] == j;
+    if (member) ++next;
+    if (member ? signs[s(j)] >= 0 : signs[s(j)] < 0) return false;
+  }
+  return true;
+}
+
+void Reducer::verify(const std::vector<Candidate>& candidates) {
+  constexpr std::size_t kBatch = 128;
+  for (std::size_t first = 0; first < candidates.size(); first += kBatch) {
+    const std::size_t last = std::min(candidates.size(), first + kBatch);
+    Matrix y(static_cast<Index>(last - first), frame_.dim);
+    for (std::size_t i = first; i < last; ++i)
+      std::copy(candidates[i].y.begin(), candidates[i].y.end(), y.row(static_cast<Index>(i - first)));
+    const Matrix x = frame_.to_x(y);
+    const RowSystem::Slacks sl = rows_.slacks(x);
+    for (std::size_t i = first; i < last; ++i) {
+      const Index g = candidates[i].group, r = static_cast<Index>(i - first);
+      if (state_[s(g)] != State::open || !accept(g, x.row(r), sl.value.row(r), sl.error.row(r))) continue;
+      state_[s(g)] = State::facet;
+      witness_[s(g)].assign(x.row(r), x.row(r) + x.cols());
+    }
+  }
+}
+
+SparseRow Reducer::to_rows(Index entry, const std::vector<std::pair<Index, double>>& multipliers, Proof kind) const {
+  const Index claimed = groups_[s(group_of_[s(entry)])][0];
+  const double own = norm2(rows_.halfspaces().A.row(claimed), rows_.dim());
+  SparseRow form{{claimed, 1.0}};
+  for (const auto& [e, value] : multipliers) {
+    if (!(value > 0)) continue;
+    const Index row = global_row(e);
+    if (kind == Proof::box && e >= frame_.rows()) continue;                               // implied by the sup over the box
+    if (kind == Proof::stage && row < rows_.network()->stages()[0].width) continue;       // implied by the signs
+    form.emplace_back(row, -value * own / length(e));
+  }
+  std::sort(form.begin(), form.end());
+  return form;
+}
+
+void Reducer::prove(const std::vector<std::pair<Index, std::vector<std::pair<Index, double>>>>& claims) {
+  if (claims.empty()) return;
+  Proof kind = Proof::none;
+  const Vector *lower = &rows_.domain().lower, *upper = &rows_.domain().upper;
+  if (rows_.domain().is_box()) {
+    kind = Proof::box;
+  } else if (frame_.kind == Frame::Kind::first_stage) {
+    kind = Proof::stage;
+  } else if (options_.enclosure && options_.enclosure().finite()) {
+    kind = Proof::bounded;
+    lower = &options_.enclosure().lower;
+    upper = &options_.enclosure().upper;
+  }
+  if (kind == Proof::none) {
+    for (const auto& [entry, multipliers] : claims) prove_by_basis(entry, multipliers);
+    return;
+  }
+  std::vector<SparseRow> forms;
+  std::vector<std::vector<Index>> own;
+  for (const auto& [entry, multipliers] : claims) {
+    forms.push_back(to_rows(entry, multipliers, kind));
+    own.push_back(groups_[s(group_of_[s(entry)])]);
+  }
+  const std::vector<std::uint8_t> proven =
+      kind == Proof::stage ? check_by_stage(rows_, forms, 0, own) : check_by_box(rows_, forms, *lower, *upper);
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    const Index g = group_of_[s(claims[i].first)];
+    if (!proven[i] || state_[s(g)] != State::open) continue;
+    rows_.tally().triage += 1;
+    state_[s(g)] = State::redundant;
+    Redundancy& proof = proof_[s(g)];
+    proof.row = groups_[s(g)][0];
+    proof.proof = kind;
+    proof.stage = kind == Proof::stage ? 0 : -1;
+    for (const auto& [row, value] : forms[i])
+      if (row != proof.row) proof.multipliers.emplace_back(row, -value);
+  }
+}
+
+void Reducer::prove_by_basis(Index entry, const std::vector<std::pair<Index, double>>& multipliers) {
+  std::vector<Index> basis;
+  for (const auto& [e, value] : multipliers)
+    if (value > 0) basis.push_back(global_row(e));
+  const Index g = group_of_[s(entry)];
+  SparseRow enclosed;
+  if (static_cast<Index>(basis.size()) != rows_.dim() || !check_by_basis(rows_, groups_[s(g)][0], basis, enclosed)) return;
+  rows_.tally().basis += 1;
+  state_[s(g)] = State::redundant;
+  proof_[s(g)] = {groups_[s(g)][0], Proof::basis, -1, enclosed};
+}
+
+void Reducer::prune() {
+  if (!rows_.domain().is_box()) return;
+  std::vector<std::pair<Index, std::vector<std::pair<Index, double>>>> claims;
+  for (Index e = 0; e < frame_.rows(); ++e) {
+    if (!is_open(e)) continue;
+    double sup = -frame_.h[s(e)];
+    for (Index k = 0; k < frame_.dim; ++k)
+      sup += frame_.G(e, k) > 0 ? frame_.G(e, k) * frame_.upper[s(k)] : frame_.G(e, k) * frame_.lower[s(k)];
+    if (sup < 0) claims.push_back({e, {}});
+  }
+  prove(claims);
+}
+
+Facets Reducer::collect() {
+  Facets f;
+  const std::vector<std::uint8_t>& zero = rows_.zero_rows();
+  for (Index j = 0; j < rows_.size(); ++j)
+    if (zero[s(j)]) f.zero_rows.push_back(j);
+  std::vector<std::size_t> facets;
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    if (state_[g] == State::facet) {
+      facets.push_back(g);
+    } else if (state_[g] == State::redundant) {
+      f.redundant_groups.push_back(groups_[g]);
+      f.proofs.push_back(proof_[g]);
+    } else {
+      f.undecided.push_back(groups_[g][0]);
+      rows_.tally().undecided += 1;
+    }
+  }
+  f.witness = Matrix(static_cast<Index>(facets.size()), rows_.dim());
+  for (std::size_t i = 0; i < facets.size(); ++i) {
+    const std::vector<Index>& group = groups_[facets[i]];
+    f.groups.push_back(group);
+    f.on_domain.push_back(group.back() >= rows_.units() ? 1 : 0);
+    std::copy(witness_[facets[i]].begin(), witness_[facets[i]].end(), f.witness.row(static_cast<Index>(i)));
+  }
+  return f;
+}
+
+}  // namespace detail
+}  // namespace pyregions

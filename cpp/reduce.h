@@ -1,0 +1,37 @@
+// Layer 3. The facets of a cell: which groups of coincident rows are walls, each with its certificate.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "frame.h"
+#include "predicates.h"
+
+namespace pyregions {
+
+struct Facets {
+  std::vector<std::vector<Index>> groups;  // facets, by first row; rows ascending
+  std::vector<std::uint8_t> on_domain;     // the group holds a domain row
+  Matrix witness;                          // F x d: violates exactly the rows of the group
+  std::vector<Index> zero_rows;
+  std::vector<std::vector<Index>> redundant_groups;
+  std::vector<Redundancy> proofs;          // one per redundant group; proofs[r].row = first row of the group
+  std::vector<Index> undecided;            // first rows of groups that stayed open
+};
+
+struct ReduceOptions {
+  int workers = 1;
+  // An enclosing box of the cell for residuals in unbounded domains, asked for only when needed; may come back empty.
+  std::function<const Enclosure&()> enclosure;
+};
+
+// Requires: center strictly inside every nonzero row (an interior witness).
+// Steps: group coincident rows exactly; prune by intervals against the domain's box; shoot rays along every normal from
+// the centre; search witnesses for the rest in batches by gradients on violated rows; one least-distance solve per row
+// still open, ending in a witness or in multipliers; HiGHS for what is left. Every outcome is proven by predicates.h.
+Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& options = {});
+
+// Groups of coincident nonzero rows, each ascending, ordered by first row.
+std::vector<std::vector<Index>> group_rows(const RowSystem& rows);
+
+}  // namespace pyregions

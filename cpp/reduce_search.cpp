@@ -1,0 +1,275 @@
+// Layer 3. Float searches of the reduction: rays, batched gradients, least-distance solves, LPs. All proposals; accept()
+// and prove() decide.
+#include <algorithm>
+#include <cmath>
+
+#include "lp.h"
+#include "pool.h"
+#include "projection.h"
+#include "reducer.h"
+
+namespace pyregions::detail {
+
+namespace {
+// Rays are shot in blocks so that the ratio matrix of a large cell stays small.
+constexpr Index kRays = 256;
+}  // namespace
+
+Vector Reducer::polar_row(Index e) const {
+  const Index R = frame_.rows(), K = frame_.dim;
+  if (e < R) return Vector(polar_.row(e), polar_.row(e) + K);
+  Vector row(s(K), 0.0);
+  if (e < R + K)
+    row[s(e - R)] = -polar_lower_[s(e - R)];
+  else
+    row[s(e - R - K)] = polar_upper_[s(e - R - K)];
+  return row;
+}
+
+std::vector<Reducer::Hit> Reducer::first_hits(const Matrix& y, const Matrix& ratios) const {
+  const Index R = frame_.rows(), K = frame_.dim;
+  std::vector<Hit> hits(s(y.rows()));
+  for (Index m = 0; m < y.rows(); ++m) {
+    Hit& hit = hits[s(m)];
+    const auto offer = [&hit](Index entry, double ratio) {
+      if (ratio > hit.best) {
+        hit.second = hit.best;
+        hit.best = ratio;
+        hit.entry = entry;
+      } else if (ratio > hit.second) {
+        hit.second = ratio;
+      }
+    };
+    const double* r = ratios.row(m);
+    for (Index e = 0; e < R; ++e) offer(e, r[e]);
+    const double* v = y.row(m);
+    for (Index k = 0; k < K; ++k) {
+      if (v[k] < 0)
+        offer(R + k, -v[k] * polar_lower_[s(k)]);
+      else
+        offer(R + K + k, v[k] * polar_upper_[s(k)]);
+    }
+  }
+  return hits;
+}
+
+void Reducer::harvest(const Matrix& y, const Matrix& ratios) {
+  const std::vector<Hit> hits = first_hits(y, ratios);
+  std::vector<Candidate> candidates;
+  std::vector<std::uint8_t> taken(groups_.size(), 0);
+  for (Index m = 0; m < y.rows(); ++m) {
+    const Hit& hit = hits[s(m)];
+    if (hit.entry < 0 || !is_open(hit.entry) || !(hit.best > hit.second)) continue;
+    const Index g = group_of_[s(hit.entry)];
+    if (taken[s(g)]) continue;
+    taken[s(g)] = 1;
+    // Between the first and the second wall of the ray, in the middle of the ratios.
+    const double t = 2 / (hit.best + hit.second);
+    Candidate c{g, Vector(y.row(m), y.row(m) + y.cols())};
+    for (double& v : c.y) v *= t;
+    candidates.push_back(std::move(c));
+  }
+  verify(candidates);
+}
+
+void Reducer::shoot_normals() {
+  const Index R = frame_.rows(), K = frame_.dim;
+  const std::vector<Index> open = open_entries();
+  for (std::size_t first = 0; first < open.size(); first += static_cast<std::size_t>(kRays)) {
+    const std::size_t last = std::min(open.size(), first + static_cast<std::size_t>(kRays));
+    Matrix y(static_cast<Index>(last - first), K);
+    for (std::size_t i = first; i < last; ++i) {
+      const Index e = open[i];
+      double* out = y.row(static_cast<Index>(i - first));
+      if (e < R)
+        std::copy(frame_.G.row(e), frame_.G.row(e) + K, out);
+      else if (e < R + K)
+        out[e - R] = -1;
+      else
+        out[e - R - K] = 1;
+    }
+    Matrix ratios(y.rows(), R);
+    gemm(false, true, 1.0, y, polar_, 0.0, ratios);
+    harvest(y, ratios);
+  }
+}
+
+// For each open entry i minimise 1/2 sum_{j != i} (ratio_j(y) - 1 + margin)_+^2 over ratio_i(y) = 1: below zero the ray y
+// leaves through i first. Polyak's step length, whose target value 0 is known. Every iterate is harvested, so rows found
+// by chance on another row's way count too.
+void Reducer::search() {
+  const Index R = frame_.rows(), K = frame_.dim;
+  constexpr int kRounds = 40;        // measured: later rounds find less than the least-distance solves cost
+  constexpr double kMargin = 0.01;   // thinner facets are found while aiming at this one, or left to finish()
+  std::vector<Index> open = open_entries();
+  for (std::size_t first = 0; first < open.size(); first += static_cast<std::size_t>(4 * kRays)) {
+    std::vector<Index> todo(open.begin() + static_cast<Index>(first),
+                            open.begin() + static_cast<Index>(std::min(open.size(), first + static_cast<std::size_t>(4 * kRays))));
+    Matrix y(static_cast<Index>(todo.size()), K);
+    for (std::size_t i = 0; i < todo.size(); ++i) {
+      const Vector p = polar_row(todo[i]);
+      const double scale = 1 / dot(p.data(), p.data(), K);
+      for (Index k = 0; k < K; ++k) y(static_cast<Index>(i), k) = p[s(k)] * scale;
+    }
+    std::size_t before = todo.size();
+    for (int round = 0; round < kRounds && !todo.empty(); ++round) {
+      const Index m = y.rows();
+      Matrix ratios(m, R), gradient(m, K);
+      gemm(false, true, 1.0, y, polar_, 0.0, ratios);
+      if (round > 0) harvest(y, ratios);
+      Vector size(s(m), 0.0);
+      for (Index i = 0; i < m; ++i) {
+        double* r = ratios.row(i);
+        if (todo[s(i)] < R) r[todo[s(i)]] = 0;
+        double sum = 0;
+        for (Index j = 0; j < R; ++j) {
+          r[j] = std::max(0.0, r[j] - (1 - kMargin));
+          sum += r[j] * r[j];
+        }
+        size[s(i)] = sum;
+      }
+      gemm(false, false, 1.0, ratios, polar_, 0.0, gradient);
+      for (Index i = 0; i < m; ++i) {
+        double* g = gradient.row(i);
+        double* v = y.row(i);
+        const Index e = todo[s(i)];
+        for (Index k = 0; k < K; ++k) {
+          const double low = e == R + k ? 0.0 : -v[k] * polar_lower_[s(k)] - (1 - kMargin);
+          const double up = e == R + K + k ? 0.0 : v[k] * polar_upper_[s(k)] - (1 - kMargin);
+          if (low > 0) g[k] -= low * polar_lower_[s(k)], size[s(i)] += low * low;
+          if (up > 0) g[k] += up * polar_upper_[s(k)], size[s(i)] += up * up;
+        }
+        const Vector p = polar_row(e);
+        axpy(-dot(g, p.data(), K) / dot(p.data(), p.data(), K), p.data(), g, K);
+        const double slope = dot(g, g, K);
+        if (slope > 0) axpy(-size[s(i)] / slope, g, v, K);
+      }
+      std::vector<Index> kept, slots;
+      for (std::size_t i = 0; i < todo.size(); ++i)
+        if (is_open(todo[i])) kept.push_back(todo[i]), slots.push_back(static_cast<Index>(i));
+      y = gather_rows(y, slots);
+      todo = std::move(kept);
+      // Every eight rounds: go on only while at least one row in twenty falls.
+      if (round % 8 == 7) {
+        if (todo.size() * 20 > before * 19) break;
+        before = todo.size();
+      }
+    }
+  }
+}
+
+void Reducer::finish() {
+  // The claimed row is pushed out by `overshoot` of its slack, so that a solution gives a witness with a margin; `tilt`
+  // makes the first stage's bounds carry a positive multiplier each, which absorbs the residual of the float solve. Both
+  // only shape proposals. The second pair is for rows closer to redundancy than the first can see.
+  finish_once(0x1p-20, 0x1p-24);
+  finish_once(0x1p-36, 0x1p-34);
+}
+
+void Reducer::finish_once(double overshoot, double tilt) {
+  const Index R = frame_.rows(), K = frame_.dim;
+  const std::vector<Index> open = open_entries();
+  if (open.empty()) return;
+  std::vector<std::uint8_t> absent(s(R), 0);
+  for (Index e = 0; e < R; ++e) absent[s(e)] = group_of_[s(e)] < 0 ? 1 : 0;
+  std::vector<NearestPoint> results(open.size());
+  parallel_for(static_cast<Index>(open.size()), options_.workers, [&](Index i) {
+    const Index e = open[s(i)];
+    std::vector<std::uint8_t> skip = absent;
+    Vector lower = frame_.lower, upper = frame_.upper, extra(s(K), 0.0);
+    double slack = 0;
+    if (e < R) {
+      skip[s(e)] = 1;
+      for (Index k = 0; k < K; ++k) extra[s(k)] = -frame_.G(e, k);
+      slack = frame_.h[s(e)];
+    } else if (e < R + K) {
+      extra[s(e - R)] = 1;
+      slack = -lower[s(e - R)];
+      lower[s(e - R)] = -std::numeric_limits<double>::infinity();
+    } else {
+      extra[s(e - R - K)] = -1;
+      slack = upper[s(e - R - K)];
+      upper[s(e - R - K)] = std::numeric_limits<double>::infinity();
+    }
+    if (frame_.kind == Frame::Kind::first_stage)
+      for (Index k = 0; k < K; ++k) extra[s(k)] += frame_.lower_row[s(k)] >= 0 ? -tilt : tilt;
+    NearestPointProblem problem;
+    problem.A = &frame_.G;
+    problem.b = frame_.h.data();
+    problem.skip = skip.data();
+    problem.lower = lower.data();
+    problem.upper = upper.data();
+    problem.extra = extra.data();
+    problem.extra_b = -slack * (1 + overshoot);
+    problem.row_norms = &frame_.scale;
+    results[s(i)] = nearest_point(problem);
+  });
+  rows_.tally().active_set += static_cast<long>(open.size());
+  std::vector<Index> feasible;
+  std::vector<std::pair<Index, std::vector<std::pair<Index, double>>>> claims;
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    if (results[i].status == NearestPoint::Status::optimal) feasible.push_back(static_cast<Index>(i));
+    if (results[i].status != NearestPoint::Status::infeasible) continue;
+    double own = 0;
+    for (const auto& [e, value] : results[i].multipliers)
+      if (e == R + 2 * K) own = value;
+    if (!(own > 0)) continue;
+    std::vector<std::pair<Index, double>> scaled;
+    for (const auto& [e, value] : results[i].multipliers)
+      if (e != R + 2 * K) scaled.emplace_back(e, value / own);
+    claims.emplace_back(open[i], std::move(scaled));
+  }
+  Matrix y(static_cast<Index>(feasible.size()), K), ratios(static_cast<Index>(feasible.size()), R);
+  for (std::size_t i = 0; i < feasible.size(); ++i)
+    std::copy(results[s(feasible[i])].y.begin(), results[s(feasible[i])].y.end(), y.row(static_cast<Index>(i)));
+  gemm(false, true, 1.0, y, polar_, 0.0, ratios);
+  harvest(y, ratios);
+  prove(claims);
+}
+
+void Reducer::fall_back() {
+  for (const Index e : open_entries())
+    if (is_open(e)) settle_with_lp(e);
+}
+
+void Reducer::settle_with_lp(Index e) {
+  const Index R = frame_.rows(), K = frame_.dim;
+  std::vector<std::uint8_t> skip(s(R), 0);
+  for (Index j = 0; j < R; ++j) skip[s(j)] = group_of_[s(j)] < 0 ? 1 : 0;
+  Vector lower = frame_.lower, upper = frame_.upper, c(s(K), 0.0);
+  if (e < R) {
+    skip[s(e)] = 1;
+    c.assign(frame_.G.row(e), frame_.G.row(e) + K);
+  } else if (e < R + K) {
+    c[s(e - R)] = -1;
+    lower[s(e - R)] = -std::numeric_limits<double>::infinity();
+  } else {
+    c[s(e - R - K)] = 1;
+    upper[s(e - R - K)] = std::numeric_limits<double>::infinity();
+  }
+  rows_.tally().lps += 1;
+  const LpResult lp = maximize_lp(frame_.G, frame_.h, c, lower, upper, &skip);
+  if (lp.x.size() == s(K)) {
+    Matrix y(1, K), ratios(1, R);
+    std::copy(lp.x.begin(), lp.x.end(), y.data());
+    gemm(false, true, 1.0, y, polar_, 0.0, ratios);
+    harvest(y, ratios);
+  }
+  if (!is_open(e) || lp.status != LpResult::Status::optimal) return;
+  std::vector<std::pair<Index, double>> multipliers;
+  for (Index j = 0; j < R; ++j)
+    if (lp.row_duals[s(j)] > 0) multipliers.emplace_back(j, lp.row_duals[s(j)]);
+  for (Index k = 0; k < K; ++k) {
+    const double dual = lp.bound_duals[s(k)];
+    if (dual < 0 && frame_.lower_row[s(k)] >= 0) multipliers.emplace_back(R + k, -dual);
+    if (dual > 0 && frame_.upper_row[s(k)] >= 0) multipliers.emplace_back(R + K + k, dual);
+  }
+  prove({{e, multipliers}});
+  if (!is_open(e) || frame_.kind != Frame::Kind::ambient) return;
+  std::vector<std::pair<Index, double>> basis;
+  for (const int j : lp.basis_rows) basis.emplace_back(j, 1.0);
+  for (const int k : lp.basis_bounds) basis.emplace_back(lp.bound_duals[s(k)] > 0 ? R + K + k : R + k, 1.0);
+  prove_by_basis(e, basis);
+}
+
+}  // namespace pyregions::detail

@@ -1,0 +1,68 @@
+// Layer 3, private to reduce*.cpp. The state of one reduction: entries (frame rows and bounds), groups, outcomes.
+#pragma once
+
+#include <vector>
+
+#include "reduce.h"
+
+namespace pyregions::detail {
+
+// Entry e of a frame: e < R a general row, R + k the lower bound of coordinate k, R + K + k its upper bound.
+// Polar scaling: ratio_e(y) = (outward row e).y / slack of e at the centre, so the ray t y leaves through the entry with
+// the largest ratio, at t = 1 / ratio: a facet if the largest is unique.
+class Reducer {
+ public:
+  Reducer(const RowSystem& rows, const Vector& center, const ReduceOptions& options);
+
+  void free_units();  // first_stage frames: units without a live slope are facets, one point each
+  void prune();       // rows that the domain's box implies
+  void shoot_normals();
+  void search();
+  void finish();
+  void fall_back();
+  Facets collect();
+
+ private:
+  enum class State : std::uint8_t { open, facet, redundant };
+  struct Candidate {
+    Index group;
+    Vector y;
+  };
+  struct Hit {
+    Index entry = -1;
+    double best = 0, second = 0;
+  };
+
+  Index entries() const { return frame_.rows() + 2 * frame_.dim; }
+  bool is_open(Index entry) const { return group_of_[s(entry)] >= 0 && state_[s(group_of_[s(entry)])] == State::open; }
+  std::vector<Index> open_entries() const;
+  Vector polar_row(Index entry) const;
+  Index global_row(Index entry) const;
+  double length(Index entry) const;
+  std::vector<Hit> first_hits(const Matrix& y, const Matrix& ratios) const;
+  // Turns first hits of the rays y into witnesses of open groups (each group once) and verifies them.
+  void harvest(const Matrix& y, const Matrix& ratios);
+  void verify(const std::vector<Candidate>& candidates);
+  bool accept(Index group, const double* x, const double* slack, const double* error) const;
+  // Multipliers over entries (scaled so that the claimed entry has 1) -> certificate, checked in batches.
+  SparseRow to_rows(Index entry, const std::vector<std::pair<Index, double>>& multipliers, Proof kind) const;
+  void prove(const std::vector<std::pair<Index, std::vector<std::pair<Index, double>>>>& claims);
+  void prove_by_basis(Index entry, const std::vector<std::pair<Index, double>>& multipliers);
+  void finish_once(double overshoot, double tilt);
+  void settle_with_lp(Index entry);
+
+  static std::size_t s(Index i) { return static_cast<std::size_t>(i); }
+
+  const RowSystem& rows_;
+  const ReduceOptions& options_;
+  Frame frame_;
+  Matrix polar_;                       // R x K; zero rows for entries that stand back for their group
+  Vector polar_lower_, polar_upper_;   // 1 / distance to the bound, 0 where there is none
+  std::vector<std::vector<Index>> groups_;
+  std::vector<Index> group_of_;        // entry -> group it represents, or -1
+  std::vector<State> state_;
+  std::vector<Vector> witness_;
+  std::vector<Redundancy> proof_;
+};
+
+}  // namespace pyregions::detail

@@ -1,0 +1,169 @@
+// Products and factorisations of every shape, the floating-point guard, the thread pool, and domains as rows.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cfenv>
+#include <cmath>
+#include <stdexcept>
+#include <thread>
+
+#include "dense.h"
+#include "halfspaces.h"
+#include "pool.h"
+#include "random_networks.h"
+
+using namespace pyregions;
+using testing::random_matrix;
+
+namespace {
+
+double entry(const Matrix& a, bool transpose, Index i, Index j) { return transpose ? a(j, i) : a(i, j); }
+
+void check_gemm(Index m, Index n, Index k, bool ta, bool tb, testing::Generator& generator) {
+  const Matrix a = ta ? random_matrix(k, m, generator) : random_matrix(m, k, generator);
+  const Matrix b = tb ? random_matrix(n, k, generator) : random_matrix(k, n, generator);
+  Matrix c = random_matrix(m, n, generator);
+  const Matrix before = c;
+  gemm(ta, tb, 2.0, a, b, -1.0, c);
+  for (Index i = 0; i < m; ++i) {
+    for (Index j = 0; j < n; ++j) {
+      double sum = -before(i, j);
+      for (Index l = 0; l < k; ++l) sum += 2 * entry(a, ta, i, l) * entry(b, tb, l, j);
+      CHECK(c(i, j) == doctest::Approx(sum).epsilon(1e-12));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("products, empty shapes included") {
+  testing::Generator generator(1);
+  for (const bool ta : {false, true}) {
+    for (const bool tb : {false, true}) {
+      for (const Index m : {0, 1, 5}) {
+        for (const Index n : {0, 1, 6}) {
+          for (const Index k : {0, 1, 7}) check_gemm(m, n, k, ta, tb, generator);
+        }
+      }
+    }
+  }
+  const Matrix a = random_matrix(3, 4, generator);
+  Vector x(4, 1.0), y(3, 0.0), z(4, 1.0);
+  gemv(false, 1.0, a, x.data(), 0.0, y.data());
+  CHECK(y[2] == doctest::Approx(a(2, 0) + a(2, 1) + a(2, 2) + a(2, 3)));
+  gemv(true, 1.0, a, y.data(), 1.0, z.data());
+  CHECK(z[1] == doctest::Approx(1 + dot(y.data(), Vector{a(0, 1), a(1, 1), a(2, 1)}.data(), 3)));
+  gemv(false, 1.0, Matrix(2, 0), nullptr, 0.0, y.data());
+  CHECK(y[0] == 0.0);
+  CHECK(dot(nullptr, nullptr, 0) == 0.0);
+  CHECK(norm2(nullptr, 0) == 0.0);
+  CHECK(norm2(Vector{3.0, 4.0}.data(), 2) == doctest::Approx(5.0));
+  CHECK(norm2(Vector{3e200, 4e200}.data(), 2) == doctest::Approx(5e200));
+  Matrix c(3, 3);
+  CHECK_THROWS_AS(gemm(false, false, 1.0, a, a, 0.0, c), std::invalid_argument);
+}
+
+TEST_CASE("Cholesky, its solves and the inverse") {
+  testing::Generator generator(2);
+  const Matrix a = random_matrix(12, 6, generator);
+  Matrix gram(6, 6);
+  syrk(1.0, a, 0.0, gram);
+  Matrix full = gram;
+  for (Index i = 0; i < 6; ++i) {
+    for (Index j = i + 1; j < 6; ++j) full(i, j) = full(j, i);
+  }
+  Matrix factor = full;
+  REQUIRE(cholesky(factor));
+  Vector b(6, 1.0), residual(6, 1.0);
+  cholesky_solve(factor, b.data());
+  gemv(false, 1.0, full, b.data(), -1.0, residual.data());
+  CHECK(norm2(residual.data(), 6) < 1e-10);
+  Matrix inverse = full, product(6, 6);
+  REQUIRE(invert(inverse));
+  gemm(false, false, 1.0, full, inverse, 0.0, product);
+  for (Index i = 0; i < 6; ++i) CHECK(product(i, i) == doctest::Approx(1.0));
+  CHECK(std::fabs(product(0, 1)) < 1e-10);
+  Matrix indefinite(2, 2, 1.0), singular(2, 2, 1.0), none;
+  indefinite(1, 1) = -1.0;
+  CHECK_FALSE(cholesky(indefinite));
+  CHECK_FALSE(invert(singular));
+  CHECK(cholesky(none));
+  CHECK(invert(none));
+  const Matrix gathered = gather_rows(a, {3, 3, 0});
+  CHECK(gathered(1, 2) == a(3, 2));
+  CHECK(gather_rows(a, {}).rows() == 0);
+}
+
+TEST_CASE("the guard restores what it found") {
+  std::fesetround(FE_UPWARD);
+  {
+    const FloatEnvironment environment;
+    CHECK(std::fegetround() == FE_TONEAREST);
+    volatile double tiny = std::numeric_limits<double>::min();
+    CHECK(tiny / 2 > 0.0);  // no flush to zero
+  }
+  CHECK(std::fegetround() == FE_UPWARD);
+  std::fesetround(FE_TONEAREST);
+}
+
+TEST_CASE("parallel loops: all jobs once, errors by lowest index, stop and ticks") {
+  for (const int workers : {0, 1, 2, 5}) {
+    CAPTURE(workers);
+    std::vector<std::atomic<int>> hits(100);
+    parallel_for(100, workers, [&](Index i) { ++hits[static_cast<std::size_t>(i)]; });
+    for (const auto& h : hits) CHECK(h == 1);
+    parallel_for(0, workers, [](Index) { FAIL("no job to do"); });
+    CHECK_THROWS_WITH_AS(parallel_for(50, workers,
+                                      [](Index i) {
+                                        if (i >= 3) throw std::runtime_error("job " + std::to_string(i >= 3 ? 3 : i));
+                                      }),
+                         "job 3", std::runtime_error);
+    std::atomic<bool> stop{true};
+    std::atomic<int> started{0};
+    parallel_for(10, workers, [&](Index) { ++started; }, &stop);
+    CHECK(started == 0);
+    const auto slow = [&](Index) {
+      ++started;
+      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    };
+    parallel_for(1000, workers, slow, nullptr, [](Index done) { return done < 2; });
+    CHECK(started < 100);
+    CHECK_THROWS_AS(parallel_for(1000, workers, slow, nullptr, [](Index) -> bool { throw std::logic_error("tick"); }),
+                    std::logic_error);
+  }
+  CHECK(available_cpus() >= 1);
+}
+
+TEST_CASE("domains as rows") {
+  const double inf = std::numeric_limits<double>::infinity();
+  Domain domain = Domain::box({0.0, -inf, -2.0}, {1.0, 3.0, inf});
+  domain.A = Matrix(1, 3, 1.0);
+  domain.b = {5.0};
+  domain.check();
+  CHECK(domain.bounds() == 4);
+  CHECK(domain.rows() == 5);
+  CHECK_FALSE(domain.is_box());
+  CHECK_FALSE(domain.is_all());
+  const Halfspaces h = domain.halfspaces();
+  const std::vector<Label> labels{{-1, 0, 0}, {-1, 0, 1}, {-1, 1, 1}, {-1, 2, 0}, {-1, 0, 2}};
+  CHECK(h.labels == labels);
+  CHECK(h.A(0, 0) == -1.0);
+  CHECK(h.b[1] == 1.0);
+  CHECK(h.A(2, 1) == 1.0);
+  CHECK(h.b[2] == 3.0);
+  CHECK(h.b[3] == 2.0);
+  CHECK(h.A(4, 2) == 1.0);
+  CHECK(h.A_err == Vector(5, 0.0));
+  CHECK(to_string(labels[2]) == "(-1, 1, 1)");
+  CHECK(Domain::all(4).is_all());
+  CHECK(Domain::all(4).halfspaces().dim() == 4);
+  CHECK(Domain::box({0.0}, {1.0}).is_box());
+  CHECK_THROWS_WITH(Domain::box({0.0, 1.0}, {1.0, 1.0}).check(), doctest::Contains("coordinate 1"));
+  CHECK_THROWS_WITH(Domain::box({2.0}, {1.0}).check(), doctest::Contains("exceeds"));
+  CHECK_THROWS_WITH(Domain::box({std::nan("")}, {1.0}).check(), doctest::Contains("NaN"));
+  CHECK_THROWS_WITH(Domain::box({0.0, 0.0}, {1.0}).check(), doctest::Contains("length"));
+  CHECK_THROWS_WITH(Domain::polytope(Matrix(1, 2), {1.0}).check(), doctest::Contains("A is zero"));
+  CHECK_THROWS_WITH(Domain::polytope(Matrix(1, 2, 1.0), {1.0, 2.0}).check(), doctest::Contains("they must agree"));
+  CHECK_THROWS_WITH(Domain::polytope(Matrix(1, 2, inf), {1.0}).check(), doctest::Contains("column 0"));
+  CHECK_THROWS_WITH(Domain::polytope(Matrix(1, 2, 1.0), {inf}).check(), doctest::Contains("b is not finite"));
+}

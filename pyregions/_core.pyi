@@ -1,0 +1,177 @@
+# Types of the compiled core (layer 5 of cpp/). Arrays are C-contiguous NumPy arrays; nothing here checks user intent:
+# pyregions/*.py validates arguments and words the errors.
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+
+class UndecidedError(Exception): ...
+class OnBoundaryError(Exception): ...  # .labels: list[tuple[int, int, int]]
+
+def highs_version() -> str: ...
+def available_cpus() -> int: ...
+
+class Network:
+    def __init__(self, inputs: int) -> None: ...
+    # terms: (source node, dense out x in matrix or 1-D diagonal); returns the node index. Node 0 is the input.
+    def add_affine(self, terms: Sequence[tuple[int, F64]], bias: F64) -> int: ...
+    def add_hinge(self, source: int, low: F64, high: F64) -> int: ...
+    def finish(self) -> None: ...
+    inputs: int
+    outputs: int
+    units: int
+    stage_widths: list[int]
+    def forward(self, points: F64) -> tuple[F64, F64]: ...  # outputs (M, m), bounds
+    def preactivations(self, points: F64) -> tuple[F64, F64]: ...  # (M, units), bounds
+    # exact sign of every unit at one point, -1 0 1 (uses the ladder): int8[units]
+    def signs(self, point: F64) -> NDArray[np.int8]: ...
+
+class Domain:
+    @staticmethod
+    def all(dim: int) -> Domain: ...
+    @staticmethod
+    def box(lower: F64, upper: F64) -> Domain: ...  # +-inf allowed per side
+    @staticmethod
+    def general(lower: F64, upper: F64, A: F64, b: F64) -> Domain: ...  # box (maybe infinite) cut by rows A x <= b
+    dim: int
+    def halfspaces(self) -> HalfspacesDict: ...
+    def contains(self, point: F64) -> bool: ...  # closed, exact
+
+class HalfspacesDict(TypedDict):
+    A: F64  # (N, d)
+    b: F64  # (N,)
+    A_error: F64  # (N,) bound on every coefficient of the row
+    b_error: F64  # (N,)
+    labels: I32  # (N, 3): stage, unit, piece; domain rows -1, k, side (0 lower, 1 upper, 2 general row)
+
+class AffineDict(TypedDict):
+    W: F64
+    c: F64
+    W_error: F64  # per row
+    c_error: F64
+
+class FacetsDict(TypedDict):
+    # Facet f is the group of rows group_rows[group_ptr[f]:group_ptr[f+1]] (row indices into halfspaces(), ascending);
+    # facets are ordered by their first row. witness[f] violates exactly the rows of group f; empty array (0, d) when
+    # keep_certificates is False.
+    group_ptr: I64
+    group_rows: I32
+    on_domain: NDArray[np.bool_]  # the group holds a domain row: no neighbor there
+    witness: F64  # (F, d)
+    zero_rows: I32  # rows whose coefficients are exactly 0 (constant units): never facets
+    # Redundant groups r: rows red_rows[red_ptr[r]:red_ptr[r+1]]; claim: the first row of the group is implied by others.
+    red_ptr: I64
+    red_rows: I32
+    red_kind: U8  # 0 box, 1 stage, 2 bounded, 3 basis (see Redundant in region.py)
+    red_stage: I32  # kind 1: the stage whose coordinates carry the relation
+    mul_ptr: I64  # multipliers of redundant group r: mul_rows/mul_values[mul_ptr[r]:mul_ptr[r+1]]
+    mul_rows: I32
+    mul_values: F64
+    undecided: I32  # first rows of groups that stayed open (facets() raises UndecidedError unless allow_undecided)
+
+class BallDict(TypedDict):
+    center: F64
+    radius: float  # may be inf
+    lower: float  # rigorous: the ball of this radius at center lies in the cell
+    upper: float  # rigorous: no ball in the cell has a larger radius (inf when proven infinite)
+    kind: int  # how upper is proven: 0 box residual, 1 stage signs, 2 bounded residual, 3 basis, 4 infinite (direction), -1 unproven
+    stage: int
+    direction: F64  # kind 4: u with a_j.u < 0 for every nonzero row; else empty
+    mul_rows: I32
+    mul_values: F64
+
+class BoundednessDict(TypedDict):
+    bounded: int  # 1 proven bounded, 0 proven unbounded, -1 undecided
+    modulo_lineality: int  # the same for the quotient by the lineality space
+    rank_lower: int  # proven bounds on the rank of the rows
+    rank_upper: int
+    # bounded by the domain's box: proof "box"; by a positive combination: "combination" with the fields below;
+    # unbounded by a direction: "direction"; by a kernel (fewer spanning rows than inputs): "dimension"; by a first-stage
+    # unit of slope 0 when the first stage has full row rank: "free_unit"; bounded, first stage of rank d and every implied
+    # multiplier of it strictly positive: "stage" (multipliers on deeper rows); "undecided"
+    proof: str
+    direction: F64  # unbounded: u != 0 with A u <= 0 (empty when the proof is by dimension)
+    mul_rows: I32  # bounded: positive multipliers lambda with sum lambda_j a_j ~ 0
+    mul_values: F64
+    basis_rows: I32  # bounded: d rows B among them, and
+    inverse: F64  # an approximate inverse R of B
+    lower: F64  # enclosing box of the cell that follows
+    upper: F64
+
+class PairsDict(TypedDict):
+    # for each pair (i, j), i < j, of outputs in lexicographic order
+    pairs: I32  # (P, 2)
+    crosses: NDArray[np.int8]  # 1 both strict signs of f_i - f_j occur inside, 0 proven not, -1 undecided
+    identical: NDArray[np.bool_]  # f_i - f_j is exactly 0 on the whole region
+    constant_sign: NDArray[np.int8]  # sign of f_i - f_j at the interior witness (0 when identical)
+    positive: F64  # (P, d) interior points with f_i > f_j (NaN rows when none)
+    negative: F64
+    piece: NDArray[np.int8]  # 1: {f_i = f_j >= all f_k} has dimension d-1 inside the region; 0 proven not; -1 undecided
+    piece_first: F64  # (P, d) points p with f_i strictly largest among all, q with f_j strictly largest, such that on the
+    piece_second: F64  # segment where f_i = f_j all other outputs are strictly smaller (NaN rows when piece != 1)
+    classes: NDArray[np.int8]  # per output: 1 it is strictly the largest somewhere inside, 0 proven nowhere, -1 undecided
+    class_witness: F64  # (m, d)
+
+class ExtremumDict(TypedDict):
+    status: str  # "optimal", "unbounded", "infeasible"
+    point: F64
+    value: float
+    lower: float  # rigorous bounds on the supremum / the distance
+    upper: float
+
+class NoInteriorDict(TypedDict):
+    kind: int  # 0 box residual, 1 stage signs, 2 basis, 5 opposite rows (two rows, exact)
+    stage: int
+    mul_rows: I32
+    mul_values: F64
+
+class Cell:
+    # Interior point needed by everything below is found at construction or on demand.
+    pattern: U8
+    def witness(self) -> F64: ...  # strictly inside the cell and the domain
+    size: int  # number of rows
+    unit_rows: int  # rows 0..unit_rows-1 are unit rows in Pattern order (row index = unit index); domain rows follow
+    def halfspaces(self) -> HalfspacesDict: ...
+    def affine_map(self, stage: int, after: bool) -> AffineDict: ...  # stage -1: outputs
+    def facets(self, allow_undecided: bool = False, workers: int = 1) -> FacetsDict: ...
+    def chebyshev(self) -> BallDict: ...
+    def boundedness(self) -> BoundednessDict: ...
+    # For every facet that has a neighbor: its pattern. Returns (facet indices, patterns (K, units)).
+    def neighbors(self) -> tuple[I64, U8]: ...
+    # For every such facet the rank-one change of the affine map, W' = W + v n^T, c' = c - v * offset with n = A[row],
+    # offset = b[row] of the facet's first row: v (K, m).
+    def neighbor_changes(self) -> F64: ...
+    def decision_boundaries(self) -> PairsDict: ...
+    # The nearest point(s) with another class inside the region: (class, point, l2 distance lower, upper) rows; see region.py
+    def maximize(self, c: F64) -> ExtremumDict: ...
+    def maximize_output(self, weights: F64) -> ExtremumDict: ...  # supremum of weights . f(x)
+    def project(self, y: F64, norm: int) -> ExtremumDict: ...  # norm 1, 2 or 0 for linf; value = distance
+    def contains(self, point: F64) -> bool: ...  # closed, exact
+    def interior_contains(self, point: F64) -> bool: ...  # strictly inside all nonzero rows, exact
+    def intersect(self, A: F64, b: F64) -> Cell | NoInteriorDict: ...
+    def stats(self) -> dict[str, float]: ...
+
+# region of a point. tie: "raise" or "any". Raises OnBoundaryError, ValueError (outside the domain).
+def cell_at(network: Network, point: F64, domain: Domain, tie: str) -> Cell: ...
+# cell of a pattern (canonicalised), or proof that it has no interior.
+def cell_of(network: Network, pattern: U8, domain: Domain) -> Cell | NoInteriorDict: ...
+# no network: the cell is the domain itself.
+def cell_of_domain(domain: Domain) -> Cell | NoInteriorDict: ...
+# Runs cell_at and then the named computations ("facets", "chebyshev", "boundedness", "neighbors", "decision_boundaries",
+# "witness") for many points on `workers` threads with the GIL released. on_boundary/undecided points give the exception
+# object in place of the Cell. progress(done) is called about every 50 ms and signals are honoured (KeyboardInterrupt).
+def cells_at(
+    network: Network,
+    points: F64,
+    domain: Domain,
+    tie: str,
+    compute: Sequence[str],
+    workers: int,
+    progress: Callable[[int], Any] | None,
+) -> list[Cell | Exception]: ...

@@ -1,0 +1,326 @@
+"""The questions that every cell answers, region or polyhedron, each with one call into the core."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from .errors import UndecidedError, core_errors
+from .exact import ExactNetwork
+from .replay import Verification, verify, verify_no_interior
+from .values import PROOFS, U8, Ball, Boundedness, Extremum, Facets, Halfspaces, frozen
+
+if TYPE_CHECKING:
+    from ._core import Cell, NoInteriorDict
+
+F64 = NDArray[np.float64]
+
+
+class DomainRows(NamedTuple):
+    """A domain with its dimension settled: bounds (possibly infinite) and general rows ``A x <= b``."""
+
+    lower: F64
+    upper: F64
+    A: F64
+    b: F64
+
+    @staticmethod
+    def all(dim: int) -> DomainRows:
+        """All of R^d."""
+        return DomainRows(np.full(dim, -np.inf), np.full(dim, np.inf), np.zeros((0, dim)), np.zeros(0))
+
+    @property
+    def dim(self) -> int:
+        return len(self.lower)
+
+    def core(self) -> _core.Domain:
+        """The domain as the core takes it."""
+        if len(self.b):
+            return _core.Domain.general(self.lower, self.upper, self.A, self.b)
+        if np.isinf(self.lower).all() and np.isinf(self.upper).all():
+            return _core.Domain.all(self.dim)
+        return _core.Domain.box(self.lower, self.upper)
+
+    def cut(self, A: F64, b: F64) -> DomainRows:
+        """The same domain with further rows behind its own."""
+        return DomainRows(self.lower, self.upper, np.vstack([self.A, A]), np.concatenate([self.b, b]))
+
+
+def row_arrays(A: ArrayLike, b: ArrayLike, dim: int | None = None) -> tuple[F64, F64]:
+    """Rows ``A x <= b`` as float64 arrays (N, d) and (N,).
+
+    Raises
+    ------
+    ValueError
+        On a shape mismatch, numbers that are not finite, or a row of A that is zero.
+    """
+    rows, offsets = np.atleast_2d(real_array(A, "A")), np.atleast_1d(real_array(b, "b"))
+    if rows.ndim != 2 or offsets.ndim != 1 or len(rows) != len(offsets):
+        raise ValueError(f"A has shape {rows.shape} and b {offsets.shape}; expected (N, d) and (N,)")
+    if dim is not None and rows.shape[1] != dim:
+        raise ValueError(f"A has shape {rows.shape}; expected (N, {dim}), one column per coordinate")
+    zero = np.flatnonzero(~rows.any(axis=1))
+    if len(zero):
+        raise ValueError(f"row {zero[0]} of A is zero: it is no halfspace; drop it (it says 0 <= {offsets[zero[0]]})")
+    return rows, offsets
+
+
+class NoInterior:
+    """The certified answer that a cell has no interior point; false in a condition.
+
+    Attributes: ``proof`` ("box", "stage", "basis" or "opposite"), ``rows`` and ``multipliers``: nonnegative multipliers
+    of rows that cannot all be strictly satisfied; ``stage`` for the proof "stage".
+    """
+
+    def __init__(self, network: ExactNetwork, pattern: U8, domain: DomainRows, raw: NoInteriorDict) -> None:
+        self._network, self.pattern, self._rows, self._raw = network, pattern, domain, raw
+        self.proof = PROOFS.get(3 if int(raw["kind"]) == 2 else int(raw["kind"]), "unproven")
+        self.stage = int(raw["stage"])
+        self.rows = tuple(map(int, raw["mul_rows"]))
+        self.multipliers = tuple(map(float, raw["mul_values"]))
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"NoInterior(proof={self.proof!r}, rows={self.rows})"
+
+    def verify(self) -> Verification:
+        """Replays the proof from the raw weights in exact integers.
+
+        Raises
+        ------
+        VerificationError
+            If the stored proof does not prove the claim.
+        """
+        return verify_no_interior(self._network, self.pattern, self._rows, self._raw)
+
+
+def real_array(value: ArrayLike, name: str) -> F64:
+    """``value`` as a C-contiguous float64 array, taken exactly.
+
+    Raises
+    ------
+    ValueError
+        If the numbers are not real, not exact in float64, or not finite.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        hint = "; the imaginary part would be lost" if array.dtype.kind == "c" else ""
+        raise ValueError(f"{name} must be real numbers, got dtype {array.dtype}{hint}")
+    out = np.ascontiguousarray(array, dtype=np.float64)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8 and (out != array).any():
+        raise ValueError(f"{name} ({array.dtype}) has numbers that float64 cannot hold exactly; round them first")
+    if array.dtype.kind in "iu" and (np.abs(out) > 2.0**53).any():
+        raise ValueError(f"{name} holds integers above 2**53, which float64 cannot hold exactly")
+    if not np.isfinite(out).all():
+        where = tuple(int(k) for k in np.argwhere(~np.isfinite(out))[0])
+        raise ValueError(f"{name} holds {array[where]} at index {where}; every number must be finite")
+    return out
+
+
+def point_array(value: ArrayLike, dim: int, name: str, shape: tuple[int, ...] = ()) -> F64:
+    """One point (d,), or of the network's input shape, as float64 (d,)."""
+    out = real_array(value, name)
+    if out.shape not in ((dim,), tuple(shape)):
+        also = f" or {tuple(shape)}" if shape and tuple(shape) != (dim,) else ""
+        hint = "; for many points at once use regions(X)" if out.ndim == 2 and out.shape[1] == dim else ""
+        raise ValueError(f"{name} has shape {out.shape}, expected {(dim,)}{also}{hint}")
+    return out.reshape(dim)
+
+
+def norm_code(norm: object) -> int:
+    """The core's number for a norm given as 1, 2, ``np.inf`` or "linf"."""
+    codes: dict[object, int] = {1: 1, 2: 2, np.inf: 0, "l1": 1, "l2": 2, "linf": 0, "inf": 0}
+    try:
+        return codes[norm]
+    except (KeyError, TypeError):
+        raise ValueError(f"norm must be 1, 2 or np.inf, got {norm!r}") from None
+
+
+class Geometry:
+    """The geometry of one cell; base of :class:`Region` and :class:`Polyhedron`. Nothing here is computed twice."""
+
+    @property
+    def _cell(self) -> Cell:
+        raise NotImplementedError
+
+    @property
+    def _exact(self) -> ExactNetwork:
+        """The network, or one without nodes."""
+        raise NotImplementedError
+
+    @property
+    def _rows(self) -> DomainRows:
+        raise NotImplementedError
+
+    @property
+    def dim(self) -> int:
+        """The dimension d of the space."""
+        return self._rows.dim
+
+    @cached_property
+    def pattern(self) -> U8:
+        """The piece of every unit (units,), stage after stage: 0 where z < 0, 1 where z > 0."""
+        out: U8 = frozen(self._cell.pattern)
+        return out
+
+    @cached_property
+    def _held(self) -> set[str]:
+        """Names of the questions a batch has answered already."""
+        return set()
+
+    def _holds(self, part: str) -> bool:
+        """Whether a question has been answered already, so that its certificates can be replayed."""
+        return part in self._held or part in self.__dict__ or "_" + part in self.__dict__
+
+    @cached_property
+    def witness(self) -> F64:
+        """A point (d,) strictly inside the cell and its domain."""
+        with core_errors():
+            out: F64 = frozen(self._cell.witness())
+            return out
+
+    @cached_property
+    def halfspaces(self) -> Halfspaces:
+        """All rows ``A x <= b`` of the cell, the units' first and in pattern order, then the domain's."""
+        with core_errors():
+            return Halfspaces.of(self._cell.halfspaces())
+
+    @cached_property
+    def facets(self) -> Facets:
+        """The facets: groups of coincident rows whose removal would enlarge the cell, each with its certificate.
+
+        Returns
+        -------
+        Facets
+            A sequence of :class:`Facet`, ordered by first row.
+
+        Raises
+        ------
+        UndecidedError
+            If a row could not be decided within the budget.
+        """
+        with core_errors():
+            return Facets(self._cell.facets(), self.halfspaces)
+
+    @cached_property
+    def chebyshev(self) -> Ball:
+        """The largest inscribed ball, with rigorous bounds on its radius (possibly ``inf``, then proven so)."""
+        with core_errors():
+            return Ball.of(self._cell.chebyshev())
+
+    @cached_property
+    def boundedness(self) -> Boundedness:
+        """Whether the cell is bounded, in itself and modulo its lineality space, with the proof."""
+        with core_errors():
+            return Boundedness.of(self._cell.boundedness())
+
+    @property
+    def is_bounded(self) -> bool:
+        """True if the cell is bounded, False if it is not; both proven.
+
+        Raises
+        ------
+        UndecidedError
+            If neither could be proven within the budget.
+        """
+        if self.boundedness.bounded is None:
+            raise UndecidedError("whether the cell is bounded could not be decided within the budget")
+        return self.boundedness.bounded
+
+    @property
+    def is_bounded_modulo_lineality(self) -> bool:
+        """True if the cell is bounded once the directions of its lineality space are divided out.
+
+        Raises
+        ------
+        UndecidedError
+            If neither could be proven within the budget.
+        """
+        if self.boundedness.modulo_lineality is None:
+            raise UndecidedError("whether the cell is bounded modulo lineality could not be decided within the budget")
+        return self.boundedness.modulo_lineality
+
+    def contains(self, y: ArrayLike, interior: bool = False) -> bool:
+        """Decides exactly whether a point lies in the closed cell (or strictly inside it).
+
+        Parameters
+        ----------
+        y : array_like (d,)
+        interior : bool
+            Ask for the interior instead: every row that is not identically zero strictly satisfied.
+
+        Raises
+        ------
+        ValueError
+            If y has the wrong shape or is not finite.
+        """
+        point = point_array(y, self.dim, "y")
+        with core_errors():
+            return self._cell.interior_contains(point) if interior else self._cell.contains(point)
+
+    def maximize(self, c: ArrayLike) -> Extremum:
+        """The largest value of ``c . x`` over the closed cell.
+
+        Parameters
+        ----------
+        c : array_like (d,)
+
+        Returns
+        -------
+        Extremum
+            ``status`` "optimal" with a point of the cell and rigorous bounds, or "unbounded".
+        """
+        direction = point_array(c, self.dim, "c")
+        with core_errors():
+            return self._extremum(self._cell.maximize(direction))
+
+    def project(self, y: ArrayLike, norm: object = 2) -> Extremum:
+        """The point of the closed cell nearest to y in the 1-, 2- or maximum norm; the value is the distance.
+
+        Parameters
+        ----------
+        y : array_like (d,)
+        norm : 1, 2 or np.inf
+        """
+        point, code = point_array(y, self.dim, "y"), norm_code(norm)
+        with core_errors():
+            return self._extremum(self._cell.project(point, code))
+
+    @staticmethod
+    def _extremum(raw: Any) -> Extremum:
+        bounds = (float(raw["lower"]), float(raw["upper"]))
+        return Extremum(str(raw["status"]), frozen(raw["point"]), float(raw["value"]), bounds)
+
+    def stats(self) -> dict[str, float]:
+        """How many decisions each rung of the ladder took so far, and what was asked from the solvers."""
+        return dict(self._cell.stats())
+
+    def verify(self, sample: int | None = None, seed: int = 0) -> Verification:
+        """Replays the certificates held so far from the raw weights: pure Python integers, no solver, no core.
+
+        The facets are computed first if they have not been asked for; the Chebyshev ball, boundedness, neighbors and
+        decision boundaries are replayed if they have been.
+
+        Parameters
+        ----------
+        sample : int, optional
+            Replay only so many claims of each kind, drawn at random with ``seed``; the report records which.
+        seed : int
+
+        Returns
+        -------
+        Verification
+            How many claims of each kind were replayed and how many carry no certificate.
+
+        Raises
+        ------
+        VerificationError
+            Naming the first claim whose certificate does not prove it.
+        """
+        return verify(self, sample, seed)

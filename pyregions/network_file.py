@@ -1,0 +1,53 @@
+"""A network in an .npz file: weights exactly, no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .exact import AffineNode, HingeNode
+
+if TYPE_CHECKING:
+    from .network import Network
+
+FORMAT = 1
+
+
+def write_network(network: Network, path: str | os.PathLike[str]) -> None:
+    """Writes the nodes of a network."""
+    arrays: dict[str, Any] = {}
+    kinds: list[dict[str, Any]] = []
+    for k, node in enumerate(network.nodes):
+        if isinstance(node, HingeNode):
+            kinds.append({"hinge": node.source})
+            arrays[f"low{k}"], arrays[f"high{k}"] = node.low, node.high
+        else:
+            kinds.append({"affine": [source for source, _ in node.terms]})
+            arrays[f"bias{k}"] = node.bias
+            arrays.update({f"weight{k}_{t}": matrix for t, (_, matrix) in enumerate(node.terms)})
+    about = {"format": FORMAT, "inputs": network.inputs, "input_shape": network.input_shape, "nodes": kinds}
+    with open(path, "wb") as file:
+        np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
+
+
+def read_network(path: str | os.PathLike[str]) -> tuple[int, list[AffineNode | HingeNode], tuple[int, ...]]:
+    """The arguments of :class:`Network` from a file; ValueError if it holds none."""
+    try:
+        with np.load(Path(path), allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            if about["format"] != FORMAT:
+                raise ValueError(f"{path} has format {about['format']}, this version reads {FORMAT}")
+            nodes: list[AffineNode | HingeNode] = []
+            for k, kind in enumerate(about["nodes"]):
+                if "hinge" in kind:
+                    nodes.append(HingeNode(kind["hinge"], file[f"low{k}"], file[f"high{k}"]))
+                else:
+                    terms = tuple((source, file[f"weight{k}_{t}"]) for t, source in enumerate(kind["affine"]))
+                    nodes.append(AffineNode(terms, file[f"bias{k}"]))
+            return about["inputs"], nodes, tuple(about["input_shape"])
+    except (KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path} does not hold a pyregions network ({error})") from None

@@ -1,0 +1,375 @@
+"""Region: one cell of a network with interior, and what lies across its facets and inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from .cell import F64, DomainRows, Geometry, NoInterior, norm_code, point_array, row_arrays
+from .errors import UndecidedError, core_errors
+from .exact import ExactNetwork
+from .values import U8, AffineMap, ClassPair, Distances, Facet, Image, frozen
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .polyhedron import Domain
+
+# Unit roundoff of float64: the relative error of one rounding to nearest.
+UNIT_ROUNDOFF = 2.0**-53
+
+
+def gamma(n: int, unit: float = UNIT_ROUNDOFF) -> float:
+    """The usual bound n u / (1 - n u) of the relative error of n roundings (Higham, Accuracy and Stability, ch. 3)."""
+    return n * unit / (1 - n * unit)
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """The region across one facet: its pattern and the facet shared; the region itself on demand."""
+
+    facet: Facet
+    pattern: U8 = field(repr=False)
+    changed_units: tuple[int, ...]
+    _origin: Region = field(repr=False)
+
+    def region(self) -> Region:
+        """The neighbor as a region in the same domain."""
+        origin = self._origin
+        found = origin.network._cell_of(self.pattern, origin._rows, origin.domain)
+        if isinstance(found, NoInterior):
+            raise RuntimeError("a neighbor without interior contradicts its certificate; please report this")
+        return found
+
+    @property
+    def affine_map(self) -> AffineMap:
+        """The network's affine map on the neighbor, with error bounds (builds the region; ``changes`` is cheaper)."""
+        return self.region().affine_map
+
+
+class Neighbors(Sequence[Neighbor]):
+    """The regions across the facets that are not on the domain's boundary, in the order of the facets.
+
+    ``facets`` (K,) are their indices, ``patterns`` (K, units) the patterns, ``changes`` (K, m) the vectors v with
+    ``W' = W + v n^T`` and ``c' = c - v * offset`` for the facet's normal n and offset (f is continuous, so the maps
+    differ by a rank-one term).
+    """
+
+    def __init__(self, region: Region) -> None:
+        with core_errors():
+            indices, patterns = region._cell.neighbors()
+        self._region = region
+        self.facets: NDArray[np.int64] = frozen(indices)
+        self.patterns: U8 = frozen(patterns)
+
+    def __len__(self) -> int:
+        return len(self.facets)
+
+    @overload
+    def __getitem__(self, index: int) -> Neighbor: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Neighbor]: ...
+    def __getitem__(self, index: int | slice) -> Neighbor | list[Neighbor]:
+        if isinstance(index, slice):
+            return [self[k] for k in range(*index.indices(len(self)))]
+        pattern = self.patterns[range(len(self))[index]]
+        changed = tuple(map(int, np.flatnonzero(pattern != self._region.pattern)))
+        return Neighbor(self._region.facets[int(self.facets[index])], pattern, changed, self._region)
+
+    @cached_property
+    def changes(self) -> F64:
+        with core_errors():
+            out: F64 = frozen(self._region._cell.neighbor_changes())
+            return out
+
+    def _normals(self) -> F64:
+        return np.asarray(self._region.facets.normals[self.facets])
+
+    def class_cosines(self) -> F64:
+        """Cosine (K, m) between row i of W and row i of each neighbor's W'; NaN where one of them is zero."""
+        W, v, n = self._region.affine_map.W, self.changes, self._normals()
+        along = v * (n @ W.T)  # <W_i, v_i n>
+        here = np.einsum("ij,ij->i", W, W)
+        there = here + 2 * along + v**2 * np.einsum("ij,ij->i", n, n)[:, None]
+        return _cosine(here + along, here, there)
+
+    def cosines(self) -> F64:
+        """Cosine (K,) between the whole matrices W and W', entry by entry; NaN where one of them is zero."""
+        W, v, n = self._region.affine_map.W, self.changes, self._normals()
+        along = np.einsum("ij,ij->i", v, n @ W.T)
+        here = np.asarray(np.sum(W**2))
+        there = here + 2 * along + np.sum(v**2, axis=1) * np.sum(n**2, axis=1)
+        return _cosine(here + along, here, there)
+
+    def relative_changes(self) -> F64:
+        """Relative change (K,) of the map, ``|W' - W| / |W|`` in the Frobenius norm; NaN if W is zero."""
+        size = np.linalg.norm(self.changes, axis=1) * np.linalg.norm(self._normals(), axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(size / np.linalg.norm(self._region.affine_map.W))
+
+    def __repr__(self) -> str:
+        return f"Neighbors({len(self)} regions)"
+
+
+def _cosine(product: F64, here: F64, there: F64) -> F64:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out = product / np.sqrt(here * np.maximum(there, 0))
+    return np.clip(np.where(np.isfinite(out), out, np.nan), -1, 1)
+
+
+class DecisionBoundaries(Sequence[ClassPair]):
+    """One :class:`ClassPair` for each pair i < j of outputs, in lexicographic order.
+
+    ``classes`` (m) tells for each output whether it is strictly the largest somewhere inside (None: undecided), and
+    ``class_witnesses`` (m, d) where (NaN rows otherwise).
+    """
+
+    def __init__(self, region: Region) -> None:
+        with core_errors():
+            self.raw = region._cell.decision_boundaries()
+        answer = {1: True, 0: False}
+        self.classes: tuple[bool | None, ...] = tuple(answer.get(int(k)) for k in self.raw["classes"])
+        self.class_witnesses: F64 = frozen(self.raw["class_witness"])
+
+    def __len__(self) -> int:
+        return len(self.raw["pairs"])
+
+    @overload
+    def __getitem__(self, index: int) -> ClassPair: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ClassPair]: ...
+    def __getitem__(self, index: int | slice) -> ClassPair | list[ClassPair]:
+        if isinstance(index, slice):
+            return [self[k] for k in range(*index.indices(len(self)))]
+        raw, answer = self.raw, {1: True, 0: False}
+        i, j = map(int, raw["pairs"][index])
+        crosses, piece = answer.get(int(raw["crosses"][index])), answer.get(int(raw["piece"][index]))
+        return ClassPair(
+            i,
+            j,
+            crosses,
+            bool(raw["identical"][index]),
+            int(raw["constant_sign"][index]),
+            raw["positive"][index] if crosses else None,
+            raw["negative"][index] if crosses else None,
+            piece,
+            (raw["piece_first"][index], raw["piece_second"][index]) if piece else None,
+        )
+
+    @property
+    def crossed(self) -> bool:
+        """True if a decision boundary {f_i = f_j >= all f_k} crosses the region.
+
+        Raises
+        ------
+        UndecidedError
+            If none is proven to and for some pair it stayed open.
+        """
+        piece = self.raw["piece"]
+        if (piece == 1).any():
+            return True
+        if (piece == -1).any():
+            raise UndecidedError("whether a decision boundary crosses could not be decided within the budget")
+        return False
+
+    def __repr__(self) -> str:
+        return f"DecisionBoundaries({len(self)} pairs, {int((self.raw['crosses'] == 1).sum())} cross)"
+
+
+class Region(Geometry):
+    """A region: the closed cell of one activation pattern, with interior, cut by the domain.
+
+    Made by :meth:`Network.region` and :meth:`Network.regions`. Attributes: ``network``, ``domain`` (as given) and
+    ``point`` (the point it was asked for, or None); questions are answered on demand and kept.
+
+    Examples
+    --------
+    >>> import pyregions as pr
+    >>> net = pr.Network.from_arrays([([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]), ([[1.0, -1.0]], [0.0])])
+    >>> r = net.region([0.25, 0.5], domain=pr.Box(-1, 1))
+    >>> r.pattern.tolist(), r.affine_map.W.tolist(), len(r.facets), r.chebyshev.radius
+    ([1, 1], [[1.0, -1.0]], 4, 0.5)
+    >>> [n.changed_units for n in r.neighbors()], r.is_bounded, r.contains([1.0, 0.0])
+    ([(0,), (1,)], True, True)
+    """
+
+    def __init__(
+        self, network: Network, cell: _core.Cell, rows: DomainRows, domain: Domain, point: F64 | None
+    ) -> None:
+        self.network, self.domain, self.point = network, domain, point
+        self._core_cell, self._domain_rows = cell, rows
+
+    @property
+    def _cell(self) -> _core.Cell:
+        return self._core_cell
+
+    @property
+    def _exact(self) -> ExactNetwork:
+        return self.network._exact
+
+    @property
+    def _rows(self) -> DomainRows:
+        return self._domain_rows
+
+    @cached_property
+    def affine_map(self) -> AffineMap:
+        """The network's outputs on this region, ``f(x) = W x + c``, with error bounds."""
+        return self.affine_map_to(-1)
+
+    def affine_map_to(self, stage: int, after: bool = False) -> AffineMap:
+        """The affine map from the input to the pre-activations of a stage (or, ``after``, its activations).
+
+        Parameters
+        ----------
+        stage : int
+            Counted from 0; -1 for the network's outputs.
+        """
+        stages = len(self.network.stage_widths)
+        if not -1 <= stage < stages:
+            raise ValueError(f"stage {stage} does not exist: stages are 0 to {stages - 1}, and -1 for the outputs")
+        raw = self._cell.affine_map(stage, after)
+        return AffineMap(*(frozen(raw[key]) for key in ("W", "c", "W_error", "c_error")))
+
+    @cached_property
+    def _neighbors(self) -> Neighbors:
+        return Neighbors(self)
+
+    def neighbors(self) -> Neighbors:
+        """The regions across the facets, by the exact neighbor rule (several units may change at once).
+
+        Returns
+        -------
+        Neighbors
+            One per facet that is not on the domain's boundary, in the order of the facets.
+        """
+        return self._neighbors
+
+    @cached_property
+    def _decision_boundaries(self) -> DecisionBoundaries:
+        return DecisionBoundaries(self)
+
+    def decision_boundaries(self) -> DecisionBoundaries:
+        """Which of the hyperplanes {f_i = f_j} cross the region, and where they carry the largest output.
+
+        Returns
+        -------
+        DecisionBoundaries
+            One :class:`ClassPair` per pair of outputs.
+        """
+        return self._decision_boundaries
+
+    def distances(self, x: ArrayLike | None = None, norm: object = 2) -> Distances:
+        """Distances of a point of the region to its rows, in the 1-, 2- or maximum norm.
+
+        The distance to the hyperplane a.x = b is ``(b - a.x) / |a|`` in the dual norm. The smallest one over the unit
+        rows is the distance to the region's boundary in R^d; the distance to the domain's boundary is a number of its
+        own (0 for an image with a pixel at 0).
+
+        Parameters
+        ----------
+        x : array_like (d,), optional
+            The region's own ``point`` if not given.
+        norm : 1, 2 or np.inf
+
+        Raises
+        ------
+        ValueError
+            If x is not in the region, or not given where the region has no point of its own.
+        """
+        code = norm_code(norm)
+        if x is None and self.point is None:
+            raise ValueError("the region was not made from a point: pass x")
+        point = self.point if x is None else point_array(x, self.dim, "x", self.network.input_shape)
+        assert point is not None
+        if not self.contains(point):
+            raise ValueError("x is not in this region; distances to its walls are those of a point inside")
+        value, lower, upper = self._row_distances(point, code)
+        units = self.network.units
+        near = int(np.argmin(value[:units])) if units else -1
+        nearest = float(value[near]) if units else np.inf
+        bounds = (float(lower[:units].min(initial=np.inf)), float(upper[:units].min(initial=np.inf)))
+        outer = (float(lower[units:].min(initial=np.inf)), float(upper[units:].min(initial=np.inf)))
+        found = units > 0 and np.isfinite(nearest)
+        return Distances(
+            frozen(value[:units]),
+            frozen(lower[:units]),
+            frozen(upper[:units]),
+            nearest,
+            bounds,
+            near if found else -1,
+            self.halfspaces.labels[near] if found else None,
+            float(value[units:].min(initial=np.inf)),
+            outer,
+        )
+
+    def _row_distances(self, point: F64, code: int) -> tuple[F64, F64, F64]:
+        """Distance to every row's hyperplane with lower and upper bounds.
+
+        With the exact row within A_error, b_error of the stored one: the slack b - a.x is off by at most b_error +
+        A_error |x|_1 plus gamma(d + 2) (|b| + |a|.|x|) of rounding, and the dual norm by A_error times the norm of the
+        all-one vector plus gamma(d + 3) relative. One division and two products of the bounds: 4 u more.
+        """
+        h, d = self.halfspaces, self.dim
+        size = np.abs(point)
+        slack = h.b - h.A @ point
+        slack_error = h.b_error + h.A_error * size.sum() * (1 + gamma(d + 2))
+        slack_error += gamma(d + 4) * (np.abs(h.b) + np.abs(h.A) @ size) + (d + 2) * np.finfo(np.float64).tiny
+        order, ones = {0: (1, float(d)), 1: (np.inf, 1.0), 2: (2, float(np.sqrt(d)))}[code]
+        length = np.linalg.norm(h.A, ord=order, axis=1)
+        length_error = (h.A_error * ones + gamma(d + 3) * length) * (1 + gamma(8))
+        vague = (length > 0) & (length <= length_error)  # perhaps zero: only exact knowledge tells
+        zero = length == 0
+        if vague.any():
+            zero[list(self.facets.zero_rows)] = True
+        slack = np.maximum(slack, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = slack / length
+            lower = np.maximum(slack - slack_error, 0) / (length + length_error) * (1 - 8 * UNIT_ROUNDOFF)
+            upper = (slack + slack_error) / np.maximum(length - length_error, 0) * (1 + 8 * UNIT_ROUNDOFF)
+        for array in (value, lower, upper):
+            array[zero] = np.inf
+        return value, lower, upper
+
+    def image(self) -> Image:
+        """The range of every output over the closed region: two linear programs per output, with bounds.
+
+        Returns
+        -------
+        Image
+            ``lower`` and ``upper`` (m,), possibly infinite, and rigorous bounds on both.
+        """
+        count = self.network.outputs
+        ends = []
+        for sign in (-1.0, 1.0):
+            found = []
+            for weights in sign * np.eye(count):
+                with core_errors():
+                    found.append(self._extremum(self._cell.maximize_output(weights)))
+            ends.append((np.array([e.value for e in found]), np.array([e.bounds for e in found])))
+        (low, low_bounds), (high, high_bounds) = ends
+        return Image(-low, high, -low_bounds[:, ::-1], high_bounds)
+
+    def intersect(self, A: ArrayLike, b: ArrayLike) -> Region | NoInterior:
+        """The part of the region that satisfies further rows ``A x <= b``, or the proof that it has no interior.
+
+        Parameters
+        ----------
+        A : array_like (K, d)
+        b : array_like (K,)
+        """
+        rows, offsets = row_arrays(A, b, self.dim)
+        with core_errors():
+            found = self._cell.intersect(rows, offsets)
+        cut = self._rows.cut(rows, offsets)
+        if not isinstance(found, _core.Cell):
+            return NoInterior(self._exact, self.pattern, cut, found)
+        point = self.point if self.point is not None and found.contains(self.point) else None
+        return Region(self.network, found, cut, self.domain, point)
+
+    def __repr__(self) -> str:
+        return f"Region({self.network.units} units, {len(self.halfspaces)} rows in {self.dim} dimensions)"

@@ -1,0 +1,322 @@
+"""What the questions about a cell answer with: plain values over NumPy arrays, with their bounds and certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import Label
+
+if TYPE_CHECKING:
+    from ._core import BallDict, BoundednessDict, FacetsDict, HalfspacesDict
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+
+# How a claim is proven, by the number that the core stores.
+PROOFS = {0: "box", 1: "stage", 2: "enclosure", 3: "basis", 4: "direction", 5: "opposite", -1: "unproven"}
+
+
+def frozen(array: Any) -> Any:
+    """The same array, read-only: values handed out are not a way to change a region."""
+    array.setflags(write=False)
+    return array
+
+
+class Labels(Sequence[Label]):
+    """The labels of rows: a sequence of :class:`Label`, with all of them as an int32 array (N, 3) in ``array``."""
+
+    def __init__(self, array: NDArray[np.int32]) -> None:
+        self.array = frozen(np.asarray(array, dtype=np.int32).reshape(-1, 3))
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    @overload
+    def __getitem__(self, index: int) -> Label: ...
+    @overload
+    def __getitem__(self, index: slice) -> Labels: ...
+    def __getitem__(self, index: int | slice) -> Label | Labels:
+        if isinstance(index, slice):
+            return Labels(self.array[index])
+        stage, unit, piece = self.array[index]
+        return Label(int(stage), int(unit), int(piece))
+
+    def __repr__(self) -> str:
+        return f"Labels({len(self)} rows)"
+
+
+@dataclass(frozen=True)
+class Halfspaces:
+    """Rows ``A x <= b`` with outward normals; the exact row i is within ``A_error[i]`` of A[i] in every coefficient.
+
+    Shapes: A (N, d), b (N,), A_error (N,), b_error (N,); ``labels`` has N entries.
+    """
+
+    A: F64
+    b: F64
+    A_error: F64
+    b_error: F64
+    labels: Labels
+
+    @staticmethod
+    def of(raw: HalfspacesDict) -> Halfspaces:
+        A, b, A_error, b_error = (frozen(np.asarray(raw[key])) for key in ("A", "b", "A_error", "b_error"))
+        return Halfspaces(A, b, A_error, b_error, Labels(raw["labels"]))
+
+    def __len__(self) -> int:
+        return len(self.b)
+
+
+@dataclass(frozen=True)
+class AffineMap:
+    """``x -> W x + c`` on a region; row i of W and c[i] are within ``W_error[i]`` and ``c_error[i]`` of the exact ones.
+
+    Shapes: W (m, d), c (m,), W_error (m,), c_error (m,).
+    """
+
+    W: F64
+    c: F64
+    W_error: F64
+    c_error: F64
+
+    def __call__(self, x: ArrayLike) -> F64:
+        """The map at one point (d,) or at many (M, d), in float64 without an error bound."""
+        return np.asarray(np.asarray(x, dtype=np.float64) @ self.W.T + self.c)
+
+
+@dataclass(frozen=True)
+class Facet:
+    """One facet: the group of coincident rows ``rows``, on the hyperplane ``normal . x = offset`` (the first row's).
+
+    ``witness`` violates exactly the rows of the group and so proves that they are not redundant; ``on_domain`` tells
+    that a row of the domain is among them, so there is no neighbor.
+    """
+
+    index: int
+    rows: tuple[int, ...]
+    labels: tuple[Label, ...]
+    normal: F64 = field(repr=False)
+    offset: float
+    witness: F64 = field(repr=False)
+    on_domain: bool
+
+
+@dataclass(frozen=True)
+class Redundant:
+    """A group of coincident rows which the other rows imply, with the multipliers that prove it (see replay.py).
+
+    ``proof`` is "box" (a residual bounded over the domain's box), "stage" (signs in the coordinates of stage
+    ``stage``), "enclosure" (a residual bounded over a proven box around the cell) or "basis" (a verified basis).
+    """
+
+    rows: tuple[int, ...]
+    proof: str
+    stage: int
+    multiplier_rows: tuple[int, ...] = field(repr=False)
+    multipliers: tuple[float, ...] = field(repr=False)
+
+
+class Facets(Sequence[Facet]):
+    """The facets of a cell, ordered by their first row, with everything that proves the list complete.
+
+    ``normals`` (F, d), ``offsets`` (F,), ``witnesses`` (F, d) and ``on_domain`` (F,) hold all facets at once;
+    ``redundant`` are the groups that are no facets; ``zero_rows`` have normal exactly 0 (constant units);
+    ``undecided`` lists the first rows of groups that stayed open (always empty unless asked for otherwise).
+    """
+
+    def __init__(self, raw: FacetsDict, halfspaces: Halfspaces) -> None:
+        self.raw = raw
+        self._halfspaces = halfspaces
+        pointer, rows = raw["group_ptr"], raw["group_rows"]
+        self._groups = [tuple(map(int, rows[pointer[f] : pointer[f + 1]])) for f in range(len(pointer) - 1)]
+        first = np.array([group[0] for group in self._groups], dtype=np.int64)
+        self.first_rows: I64 = frozen(first)
+        self.normals: F64 = frozen(halfspaces.A[first])
+        self.offsets: F64 = frozen(halfspaces.b[first])
+        self.witnesses: F64 = raw["witness"]
+        self.on_domain: NDArray[np.bool_] = np.asarray(raw["on_domain"], dtype=bool)
+        self.zero_rows = tuple(map(int, raw["zero_rows"]))
+        self.undecided = tuple(map(int, raw["undecided"]))
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @overload
+    def __getitem__(self, index: int) -> Facet: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Facet]: ...
+    def __getitem__(self, index: int | slice) -> Facet | list[Facet]:
+        if isinstance(index, slice):
+            return [self[k] for k in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        rows, labels = self._groups[index], self._halfspaces.labels
+        return Facet(
+            index,
+            rows,
+            tuple(labels[row] for row in rows),
+            self.normals[index],
+            float(self.offsets[index]),
+            self.witnesses[index],
+            bool(self.on_domain[index]),
+        )
+
+    @property
+    def redundant(self) -> list[Redundant]:
+        """The groups of rows that are not facets, each with its proof."""
+        raw, out = self.raw, []
+        for r in range(len(raw["red_ptr"]) - 1):
+            mine = slice(int(raw["mul_ptr"][r]), int(raw["mul_ptr"][r + 1]))
+            out.append(
+                Redundant(
+                    tuple(map(int, raw["red_rows"][raw["red_ptr"][r] : raw["red_ptr"][r + 1]])),
+                    PROOFS.get(int(raw["red_kind"][r]), "unproven"),
+                    int(raw["red_stage"][r]),
+                    tuple(map(int, raw["mul_rows"][mine])),
+                    tuple(map(float, raw["mul_values"][mine])),
+                )
+            )
+        return out
+
+    def __repr__(self) -> str:
+        return f"Facets({len(self)} facets of {len(self._halfspaces)} rows)"
+
+
+@dataclass(frozen=True)
+class Ball:
+    """The largest inscribed ball, with ``radius_bounds`` (lower, upper).
+
+    The ball of the lower radius at ``center`` lies in the cell; no ball of a larger radius than the upper does. The
+    radius may be ``inf``; then a direction in the certificate proves it.
+    """
+
+    center: F64
+    radius: float
+    radius_bounds: tuple[float, float]
+    certificate: BallDict = field(repr=False)
+
+    @staticmethod
+    def of(raw: BallDict) -> Ball:
+        return Ball(frozen(raw["center"]), float(raw["radius"]), (float(raw["lower"]), float(raw["upper"])), raw)
+
+    @property
+    def proof(self) -> str:
+        """How the upper bound is proven: "box", "stage", "enclosure", "basis", "direction" or "unproven"."""
+        return PROOFS.get(int(self.certificate["kind"]), "unproven")
+
+
+@dataclass(frozen=True)
+class Boundedness:
+    """Whether a cell is bounded, and whether it is modulo its lineality space; None where that stayed open.
+
+    ``rank_bounds`` enclose the rank of the rows; ``lower`` and ``upper`` are a box proven to contain a bounded cell
+    (empty arrays otherwise); ``direction`` is a direction in which an unbounded cell recedes (may be empty when
+    ``proof`` is "dimension": fewer rows in the first stage than inputs).
+    """
+
+    bounded: bool | None
+    modulo_lineality: bool | None
+    rank_bounds: tuple[int, int]
+    proof: str
+    direction: F64 = field(repr=False)
+    lower: F64 = field(repr=False)
+    upper: F64 = field(repr=False)
+    certificate: BoundednessDict = field(repr=False)
+
+    @staticmethod
+    def of(raw: BoundednessDict) -> Boundedness:
+        answer = {1: True, 0: False}
+        return Boundedness(
+            answer.get(int(raw["bounded"])),
+            answer.get(int(raw["modulo_lineality"])),
+            (int(raw["rank_lower"]), int(raw["rank_upper"])),
+            str(raw["proof"]),
+            frozen(raw["direction"]),
+            frozen(raw["lower"]),
+            frozen(raw["upper"]),
+            raw,
+        )
+
+    @property
+    def rank(self) -> int | None:
+        """The rank of the rows, None where its two bounds differ."""
+        return self.rank_bounds[0] if self.rank_bounds[0] == self.rank_bounds[1] else None
+
+
+@dataclass(frozen=True)
+class Extremum:
+    """Answer of ``maximize`` and ``project``: a point of the cell, the value there, and rigorous bounds on the optimum.
+
+    ``status`` is "optimal", or "unbounded" with values ``inf`` and, as the point, a direction of unlimited gain.
+    """
+
+    status: str
+    point: F64 = field(repr=False)
+    value: float
+    bounds: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Distances from a point inside a region to its rows, each with bounds.
+
+    ``rows`` (units,) is the distance to the hyperplane of every unit row, ``inf`` for constant units; ``nearest`` the
+    smallest of them, reached at row ``nearest_row`` with label ``label`` (always a facet of the region in R^d);
+    ``domain`` the distance to the domain's boundary, ``inf`` in R^d and often 0 for images. ``lower`` and ``upper``
+    enclose the exact distances; ``nearest_bounds`` the exact smallest one.
+    """
+
+    rows: F64 = field(repr=False)
+    lower: F64 = field(repr=False)
+    upper: F64 = field(repr=False)
+    nearest: float
+    nearest_bounds: tuple[float, float]
+    nearest_row: int
+    label: Label | None
+    domain: float
+    domain_bounds: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Image:
+    """The range of every output on a region: output k runs over [lower[k], upper[k]] (shape (m,), possibly infinite).
+
+    ``lower_bounds`` and ``upper_bounds`` (m, 2) enclose the exact infimum and supremum.
+    """
+
+    lower: F64
+    upper: F64
+    lower_bounds: F64 = field(repr=False)
+    upper_bounds: F64 = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+    def __iter__(self) -> Iterator[tuple[float, float]]:
+        return iter([(float(low), float(high)) for low, high in zip(self.lower, self.upper, strict=True)])
+
+
+@dataclass(frozen=True)
+class ClassPair:
+    """What the boundary {f_i = f_j} does in a region; None where a question stayed open.
+
+    ``crosses``: both strict signs of f_i - f_j occur inside, at ``positive`` and ``negative`` (then None if not).
+    ``identical``: f_i = f_j on the whole region. ``sign``: the sign of f_i - f_j at the region's interior witness.
+    ``piece``: {f_i = f_j >= all other f_k} has dimension d - 1 inside; on the segment between the two points of
+    ``piece_witness`` it is crossed at a point where every other output is strictly smaller.
+    """
+
+    i: int
+    j: int
+    crosses: bool | None
+    identical: bool
+    sign: int
+    positive: F64 | None = field(repr=False)
+    negative: F64 | None = field(repr=False)
+    piece: bool | None
+    piece_witness: tuple[F64, F64] | None = field(repr=False)

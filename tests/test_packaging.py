@@ -1,0 +1,79 @@
+"""The build files agree with each other and with the tree: pins, sources by name, the layers, wheels' versions."""
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import pyregions._libraries as libraries
+
+ROOT = Path(__file__).resolve().parent.parent
+PINNED = ("highspy", "scipy-openblas32")
+
+
+def pins(text: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name, number in re.findall(r'^[ "\']*([A-Za-z0-9_-]+)==([^;"\', \n]+)', text, flags=re.M):
+        found.setdefault(name, set()).add(number)
+    return found
+
+
+def test_every_pin_is_the_same_everywhere():
+    text = (ROOT / "pyproject.toml").read_text()
+    build, project = text.split("[project]")
+    dependencies = re.search(r"^dependencies = \[(.*)\]", project, flags=re.M)
+    assert dependencies is not None
+    run_time = pins(dependencies[1].replace(", ", "\n"))
+    tested = pins((ROOT / "constraints.txt").read_text())
+    for name in PINNED:
+        assert pins(build)[name] == run_time[name] == tested[name] == {version(name)}
+    assert pins(build)["highsbox"] == tested["highsbox"] == tested["highspy"]
+    assert tested["torch"] == {"2.13.0"}
+
+
+def listed_sources() -> dict[str, int]:
+    """Sources of CMakeLists.txt with the layer of the comment above them."""
+    layers: dict[str, int] = {}
+    layer = -1
+    for line in (ROOT / "CMakeLists.txt").read_text().splitlines():
+        if heading := re.match(r"\s*# (\d)  ", line):
+            layer = int(heading[1])
+        if source := re.search(r"\bcpp/(\w+\.cpp)", line):
+            layers[source[1]] = layer
+    return layers
+
+
+def test_cmake_lists_every_source_in_its_layer():
+    listed = listed_sources()
+    assert set(listed) == {file.name for file in (ROOT / "cpp").glob("*.cpp")}
+    assert list(listed.values()) == sorted(listed.values())
+    for name, layer in listed.items():
+        assert (ROOT / "cpp" / name).read_text().startswith(f"// Layer {layer}. "), name
+
+
+def test_includes_go_down_the_layers():
+    files = {file.name: file.read_text() for pattern in ("*.h", "*.cpp") for file in (ROOT / "cpp").glob(pattern)}
+    layers = {name: int(re.match(r"// Layer (\d)\. ", text)[1]) for name, text in files.items()}  # type: ignore[index]
+    for name, text in files.items():
+        for included in re.findall(r'#include "(\w+\.h)"', text):
+            assert layers[included] <= layers[name], f"{name} includes {included} of a higher layer"
+
+
+def test_only_one_file_knows_each_library():
+    texts = {file.name: file.read_text() for file in (ROOT / "cpp").glob("*.*")}
+    for header, owner in {"highs_c_api.h": "lp.cpp", "cblas.h": "dense.cpp", "pybind11/": "bindings.cpp"}.items():
+        users = {name for name, text in texts.items() if re.search(rf"#include <[^>]*{re.escape(header)}", text)}
+        assert users == {owner}
+
+
+def test_a_foreign_highs_is_refused():
+    libraries.check_versions("1.15.1", "1.15.1")
+    with pytest.raises(ImportError, match="highspy==1.15.1"):
+        libraries.check_versions("1.15.1", "1.14.0")
+
+
+def test_an_absent_wheel_is_named(monkeypatch):
+    monkeypatch.setattr(libraries, "find_spec", lambda package: None)
+    with pytest.raises(ImportError, match="pip install highspy"):
+        libraries._open_libraries(ImportError("libhighs.so.1: cannot open"))

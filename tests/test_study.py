@@ -1,0 +1,392 @@
+"""The study: verdicts on synthetic effects, configuration, folders, statistics, and one tiny study from end to end."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+
+import pyregions as pr
+from pyregions import analysis, store, study
+from pyregions.store import OutputError
+from pyregions.study import ConfigError, RunKey, StudyConfig, aggregate, measure, runner, train, verdicts
+from pyregions.study.verdicts import HOLDS, OPEN, REFUTED, judge, t_interval
+
+STEADY = [1.0, 1.1, 0.9, 1.05, 0.95]
+
+
+# Verdicts
+
+
+def test_t_interval_against_a_table() -> None:
+    # Four degrees of freedom: t = 2.776445. Mean 3, standard deviation sqrt(2.5), n = 5.
+    found = t_interval([1, 2, 3, 4, 5])
+    half = 2.776445 * math.sqrt(2.5) / math.sqrt(5)
+    assert found.mean == 3
+    assert found.low == pytest.approx(3 - half, rel=1e-6) and found.high == pytest.approx(3 + half, rel=1e-6)
+
+
+def test_t_interval_knows_nothing_from_one_value_or_nan() -> None:
+    assert t_interval([2.0]).low == -math.inf
+    assert t_interval([1.0, math.nan]).high == math.inf
+    assert t_interval([1.0, math.inf]).high == math.inf
+
+
+@pytest.mark.parametrize(
+    ("effects", "verdict"),
+    [
+        ({1: STEADY, 2: STEADY}, HOLDS),
+        ({1: [-v for v in STEADY], 2: [-v for v in STEADY]}, REFUTED),
+        # One seed of one learning rate has the other sign.
+        ({1: STEADY, 2: [1.0, 1.1, -0.01, 1.05, 0.95]}, OPEN),
+        # The learning rates disagree.
+        ({1: STEADY, 2: [-v for v in STEADY]}, OPEN),
+        # One sign, but the interval of one rate contains 0.
+        ({1: STEADY, 2: [0.01, 0.01, 0.01, 0.01, 5.0]}, OPEN),
+        # An effect of exactly 0 has no sign.
+        ({1: STEADY, 2: [1.0, 1.1, 0.0, 1.05, 0.95]}, OPEN),
+        ({1: STEADY, 2: [1.0, math.nan, 1.0, 1.0, 1.0]}, OPEN),
+        ({1: STEADY}, OPEN),
+        ({1: [1.0], 2: [1.0]}, OPEN),
+        ({}, OPEN),
+    ],
+)
+def test_judge(effects: dict[float, list[float]], verdict: str) -> None:
+    opposite = {HOLDS: REFUTED, REFUTED: HOLDS, OPEN: OPEN}
+    assert judge(effects, 1) == verdict
+    assert judge(effects, -1) == opposite[verdict]
+    assert judge(effects, 1, quick=True) == OPEN
+
+
+def test_a_claim_needs_all_its_measures() -> None:
+    assert verdicts.combine([HOLDS, HOLDS]) == HOLDS
+    assert verdicts.combine([REFUTED, REFUTED]) == REFUTED
+    assert verdicts.combine([HOLDS, REFUTED]) == verdicts.combine([HOLDS, OPEN]) == verdicts.combine([]) == OPEN
+
+
+def synthetic_rows(log_radius: float, cosine: float, seed: int) -> Any:
+    generator = np.random.default_rng(seed)
+    rows = []
+    for domain in ("all", "box"):
+        for k in range(12):
+            crossed = float(k % 2)
+            rows.append(
+                {
+                    "domain": domain, "inputs": "image" if k < 8 else "random", "status": "ok",
+                    "label": 1, "predicted": 1,
+                    "log10_radius": log_radius + 0.01 * generator.normal(), "crossed": crossed,
+                    "cosine_pooled": cosine + 0.01 * generator.normal(),
+                    "cosine_within": cosine + 0.01 * generator.normal(),
+                    "neighbor_cosine": 0.98, "random_cosine": 0.3 + 0.01 * generator.normal(),
+                    "neighbor_class_cosine": 0.98, "random_class_cosine": 0.3,
+                    "other_class_distance": 1.0 if crossed else math.inf,
+                }
+            )  # fmt: skip
+    return pandas.DataFrame(rows)
+
+
+def synthetic_groups(shift: float) -> dict[tuple[float, int], verdicts.Group]:
+    return {
+        (rate, seed): verdicts.Group(
+            {
+                "plain": synthetic_rows(-1.0, 0.3, seed),
+                "batchnorm": synthetic_rows(-1.0 - shift, 0.3 - shift, 100 + seed),
+                "dropout": synthetic_rows(-1.0, 0.3 + shift, 200 + seed),
+            },
+            {"plain": 0.97, "batchnorm": 0.968 + 0.001 * seed, "dropout": 0.9},
+        )
+        for rate in (1e-3, 3e-3)
+        for seed in range(5)
+    }
+
+
+def found_verdicts(shift: float, quick: bool = False) -> dict[str, str]:
+    return {finding.claim.key: finding.verdict for finding in verdicts.evaluate(synthetic_groups(shift), quick)}
+
+
+def test_claims_on_planted_effects() -> None:
+    found = found_verdicts(0.2)
+    for key in ("batchnorm-radius", "batchnorm-directions", "dropout-directions", "neighbors", "adversarial"):
+        assert found[key] == HOLDS
+    # Batch norm is within the margin, dropout far outside: the measures differ. No gap was planted.
+    assert found["accuracy"] == found["dropout-boundary"] == OPEN
+
+
+def test_claims_on_opposite_effects() -> None:
+    found = found_verdicts(-0.2)
+    for key in ("batchnorm-radius", "batchnorm-directions", "dropout-directions"):
+        assert found[key] == REFUTED
+
+
+def test_quick_resolves_nothing() -> None:
+    assert set(found_verdicts(0.2, quick=True).values()) == {OPEN}
+
+
+def test_infinite_medians_are_not_resolved() -> None:
+    groups = synthetic_groups(0.2)
+    for group in groups.values():
+        group.rows["plain"].loc[:, "log10_radius"] = math.inf
+    finding = next(f for f in verdicts.evaluate(groups, False) if f.claim.key == "batchnorm-radius")
+    assert finding.verdict == OPEN and any("could not be formed" in text for text in finding.notes)
+
+
+# Configuration and folders
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"width": 0}, "width"), ({"depth": 1.5}, "depth"), ({"seeds": ()}, "seeds"), ({"seeds": (1, 1)}, "seeds"),
+        ({"seeds": (-1,)}, "seeds"), ({"learning_rates": (math.nan,)}, "learning_rates"), ({"images": True}, "images"),
+        ({"dropout": 1.0}, "dropout"), ({"epochs": 0}, "epochs"), ({"data": ""}, "data"), ({"workers": 0}, "workers"),
+        ({"learning_rates": ("fast",)}, "learning_rates"),
+    ],
+)  # fmt: skip
+def test_bad_configuration_names_the_field(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigError, match=field):
+        StudyConfig(**changes)
+
+
+def test_configuration_survives_json() -> None:
+    config = StudyConfig(out=Path("x"), workers=3)
+    assert json.loads(json.dumps(config.identity())) == StudyConfig().identity()
+    assert len(config.runs()) == 30 and len({key.name for key in config.runs()}) == 30
+
+
+def test_folder_is_refused_to_another_configuration(tmp_path: Path) -> None:
+    wanted = {"format": 1, "config": {"width": 64}}
+    runner.claim_folder(tmp_path, wanted, overwrite=False)
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "mine.txt").write_text("kept")
+    runner.claim_folder(tmp_path, wanted, overwrite=False)
+    other = {"format": 1, "config": {"width": 32}}
+    with pytest.raises(OutputError, match="width: 64 there, 32 now"):
+        runner.claim_folder(tmp_path, other, overwrite=False)
+    assert (tmp_path / "networks").exists()
+    runner.claim_folder(tmp_path, other, overwrite=True)
+    assert not (tmp_path / "networks").exists() and (tmp_path / "mine.txt").exists()
+
+
+def test_unwritable_out_is_found_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise AssertionError("training started")
+
+    monkeypatch.setattr(train, "train", forbidden)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"):
+        study.run(StudyConfig(out=tmp_path / "file"))
+    with pytest.raises(OutputError, match="cannot write"):
+        study.run(StudyConfig(out=tmp_path / "file" / "deeper"))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_out(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="Permission denied"):
+        study.run(StudyConfig(out=tmp_path))
+
+
+def test_files_are_whole_or_absent(tmp_path: Path) -> None:
+    def failing(file: Any) -> None:
+        file.write(b"half")
+        raise RuntimeError("no")
+
+    store.write_text(tmp_path / "a", "first")
+    with pytest.raises(RuntimeError):
+        store.write_atomically(tmp_path / "a", failing)
+    assert (tmp_path / "a").read_text() == "first" and os.listdir(tmp_path) == ["a"]
+
+
+def test_json_is_strict(tmp_path: Path) -> None:
+    store.write_json(tmp_path / "a.json", {"x": [math.nan, math.inf, np.float64(2), np.arange(2)], 3: True})
+    assert store.read_json(tmp_path / "a.json") == {"x": [None, "inf", 2.0, [0, 1]], "3": True}
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(OutputError, match="damaged"):
+        store.read_json(tmp_path / "a.json")
+
+
+# Statistics
+
+
+def test_mean_abs_cosine_against_all_pairs() -> None:
+    normals = np.random.default_rng(1).normal(size=(7, 5))
+    pairs = [
+        abs(a @ b) / np.linalg.norm(a) / np.linalg.norm(b) for i, a in enumerate(normals) for b in normals[:i]
+    ]  # fmt: skip
+    assert analysis.mean_abs_cosine(normals) == pytest.approx(np.mean(pairs))
+    assert analysis.mean_abs_cosine(np.eye(4)) == 0
+    assert math.isnan(analysis.mean_abs_cosine(normals[:1]))
+
+
+def test_random_abs_cosine() -> None:
+    # In the plane the mean of |cos| over the circle is 2 / pi; in space 1 / 2.
+    assert analysis.random_abs_cosine(2) == pytest.approx(2 / math.pi)
+    assert analysis.random_abs_cosine(3) == pytest.approx(1 / 2)
+
+
+def test_layers_of_rows() -> None:
+    rows = np.array([0, 3, 4, 5, 6, 99])
+    assert analysis.layers_of_rows([4, 2], rows).tolist() == [1, 1, 2, 2, 0, 0]
+
+
+def test_map_similarities() -> None:
+    W = np.random.default_rng(2).normal(size=(3, 4, 5))
+    whole, per_class, change = analysis.whole_cosines(W), analysis.class_cosines(W), analysis.relative_changes(W)
+    for a in range(3):
+        for b in range(3):
+            rows = [W[a, k] @ W[b, k] / np.linalg.norm(W[a, k]) / np.linalg.norm(W[b, k]) for k in range(4)]
+            assert per_class[a, b] == pytest.approx(np.mean(rows))
+            assert whole[a, b] == pytest.approx(np.sum(W[a] * W[b]) / np.linalg.norm(W[a]) / np.linalg.norm(W[b]))
+            assert change[a, b] == pytest.approx(np.linalg.norm(W[a] - W[b]) / np.linalg.norm(W[a]), abs=1e-7)
+
+
+def test_nearest_other_class_in_a_square() -> None:
+    # One unit that is on in the whole box; outputs x, y - 1/4 and -10: class 0 where x > y - 1/4.
+    layers = [(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([8.0, 8.0])),
+              (np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), np.array([-8.0, -8.25, -10.0]))]  # fmt: skip
+    network = pr.Network.from_arrays(layers)
+    x = np.array([0.5, 0.5])
+    region = network.region(x, domain=pr.Box(0, 1))
+    other = analysis.nearest_other_class(region, x)
+    assert other and other.label == 1 and other.distance == pytest.approx(0.25 / math.sqrt(2), rel=1e-6)
+    assert region.contains(other.point)
+    tight = network.region(x, domain=pr.Box(0.45, 0.55))
+    assert not analysis.nearest_other_class(tight, x)
+    assert not tight.decision_boundaries().crossed
+
+
+def test_points_do_not_depend_on_the_network() -> None:
+    dataset, config = study.load("digits"), StudyConfig(images=6, random=3)
+    points = measure.choose_points(config, dataset, 1)
+    assert len(points) == 9 and points.inputs == ["image"] * 6 + ["random"] * 3
+    assert np.array_equal(points.x[0], dataset.test_x[points.index[0]])
+    assert np.array_equal(points.x, measure.choose_points(config, dataset, 1).x)
+    assert not np.array_equal(points.x, measure.choose_points(config, dataset, 2).x)
+
+
+@pytest.mark.parametrize("kind", study.KINDS)
+def test_training_is_repeatable_and_leaves_torch_alone(kind: str) -> None:
+    import torch
+
+    dataset, config = study.load("digits"), StudyConfig(width=8, depth=2, epochs=1)
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    first = train.train(RunKey(kind, 1e-3, 3), config, dataset)
+    assert torch.equal(torch.rand(1), expected)
+    again = train.train(RunKey(kind, 1e-3, 3), config, dataset)
+    restored = train.restore(RunKey(kind, 1e-3, 3), config, dataset, train.state_arrays(first))
+    images = torch.from_numpy(dataset.test_x)
+    with torch.no_grad():
+        assert torch.equal(first(images), again(images)) and torch.equal(first(images), restored(images))
+
+
+# From end to end
+
+TINY = {"width": 8, "depth": 2, "seeds": (0, 1), "learning_rates": (1e-3, 3e-3), "epochs": 2, "images": 4, "random": 2}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> study.StudyResult:
+    return study.run(StudyConfig(**TINY, out=tmp_path_factory.mktemp("study"), workers=1))  # type: ignore[arg-type]
+
+
+def test_tiny_study_measures_everything(tiny: study.StudyResult) -> None:
+    points = tiny.points
+    assert len(points) == 12 * 6 * 2 and (points["status"] == "ok").all()
+    assert (points["undecided_rows"] == 0).all() and (points["undecided_claims"] == 0).all()
+    assert (points["radius_lower"] <= points["radius"]).all() and (points["radius"] <= points["radius_upper"]).all()
+    box, free = points[points["domain"] == "box"], points[points["domain"] == "all"]
+    # Parts of regions are not larger, always bounded, and have no more walls made by units.
+    assert (box["radius"].to_numpy() <= free["radius_upper"].to_numpy()).all()
+    assert (box["bounded"] == 1).all() and (free["bounded"] == 0).all()
+    assert (box["facets"].to_numpy() <= free["facets"].to_numpy()).all()
+    assert (free["facets_on_domain"] == 0).all() and (box["facets_on_domain"] > 0).any()
+    assert (points["facets_layer1"] + points["facets_layer2"] == points["facets"]).all()
+    assert (points["neighbors"] == points["facets"]).all()
+    # Eight rows in the first layer: no region of R^64 has a larger rank.
+    assert (free["rank_upper"] <= 8).all()
+    # On a region the network is affine: another class is inside exactly where a decision boundary crosses.
+    images = box[box["inputs"] == "image"]
+    assert (np.isfinite(images["other_class_distance"]) == (images["crossed"] == 1)).all()
+    assert (images["other_class_distance"] > 0).all()
+
+
+def test_tiny_study_writes_everything(tiny: study.StudyResult) -> None:
+    folder = tiny.folder
+    pandas.testing.assert_frame_equal(pandas.read_parquet(folder / "regions.parquet"), tiny.points)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["config"]["seeds"] == [0, 1] and summary["versions"]["pyregions"] == pr.__version__
+    assert len(summary["networks"]) == 12 and len(summary["claims"]) == len(verdicts.CLAIMS)
+    assert summary["undecided"]["undecided_rows"] == 0 and summary["undecided"]["rows"] > 0
+    assert (folder / "figures" / "radius.png").read_bytes().startswith(b"\x89PNG")
+    report = (folder / "report.html").read_text()
+    for claim in verdicts.CLAIMS:
+        assert claim.text in report
+    # Self-contained: pictures inside, and nothing is fetched.
+    assert report.count("data:image/png;base64,") >= 8
+    assert not re.search(r"(src|href)=\"(?!data:|#)", report) and "<script" not in report
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", report).lower().split()
+
+
+def test_study_continues_where_it_stopped(tiny: study.StudyResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, config = tiny.folder, tiny.config
+    lost = RunKey("dropout", 3e-3, 1)
+    (folder / "networks" / f"{lost.name}.json").unlink()
+    (folder / "networks" / f"{lost.name}.npz").unlink()
+    measured = []
+    original = runner.run_network
+
+    def counted(*arguments: Any) -> dict[str, Any]:
+        measured.append(arguments[1])
+        return original(*arguments)
+
+    monkeypatch.setattr(runner, "run_network", counted)
+    again = study.run(config)
+    assert measured == [lost]
+    pandas.testing.assert_frame_equal(again.points, tiny.points)
+
+
+def test_interrupted_study_keeps_finished_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = StudyConfig(**{**TINY, "out": tmp_path, "images": 1, "random": 0, "epochs": 1})  # type: ignore[arg-type]
+    original, calls = measure.measure, []
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(arguments[2])
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(measure, "measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        study.run(config)
+    keys = config.runs()
+    assert [runner._is_finished(tmp_path, key) for key in keys[:3]] == [True, False, False]
+    # The second network was trained already; only its measuring is repeated.
+    assert (tmp_path / "networks" / f"{keys[1].name}.npz").exists()
+    with pytest.raises(OutputError, match="images: 1 there, 2 now"):
+        study.run(StudyConfig(**{**config.identity(), "images": 2, "out": tmp_path}))
+
+
+def test_undecided_parts_leave_empty_columns() -> None:
+    def open_question(region: Any, x: Any) -> dict[str, Any]:
+        raise pr.UndecidedError("open")
+
+    undecided = measure.Undecided()
+    assert undecided.ask(open_question, None, None) == {} and undecided.count == 1  # type: ignore[arg-type]
+
+
+def test_failed_regions_are_counted(tiny: study.StudyResult) -> None:
+    points = tiny.points.copy()
+    points.loc[0, "status"] = "OnBoundaryError: on 1 hyperplane"
+    counts = aggregate.undecided_counts(points)
+    assert counts["failed_regions"] == 1 and counts["failures"] == ["OnBoundaryError: on 1 hyperplane"]
+    lines = aggregate.network_lines(points)
+    assert lines["failed"].sum() == 1
