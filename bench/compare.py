@@ -1,6 +1,6 @@
 """Times pyregions and its peers side by side in one run, asserts that their answers agree, and prints the ratios.
 
-    python bench/compare.py [--only NAME ...] [--repeat 3] [--budget 60]
+    python bench/compare.py [--only NAME ...] [--repeat 3] [--budget 60] [--stop 120]
 
 Every time of ours includes making the region, its rows and all certificates; the peers are given the finished rows.
 """
@@ -33,6 +33,12 @@ from nets import F64, Layers
 import pyregions as pr
 
 SIDE = 0.05  # the box [x - 0.05, x + 0.05] of the issue
+
+
+@dataclass
+class Limits:
+    budget: float  # seconds for one run of the paper's way, which is then sampled and scaled up
+    stop: float  # seconds after which another peer is stopped
 
 
 @dataclass
@@ -84,12 +90,14 @@ def settle(A: F64, b: F64, ours: set[int], theirs: set[int], tested: set[int]) -
         is_facet, excess = peers.relaxed_row_is_facet(A, b, i)
         assert abs(excess) <= 1e-6 or is_facet == (i in ours), f"row {i}: LP says {is_facet} by {excess:.1e}"
         wrong += abs(excess) > 1e-6
+    if not tested:
+        return ""
     if not differing:
         return "answers agree"
     return f"peer differs on {len(differing)} rows, LPs confirm ours on {wrong}, within 1e-6 on the rest"
 
 
-def facet_lines(name: str, peer: str, repeat: int, budget: float, box: bool) -> Line:
+def facet_line(name: str, peer: str, repeat: int, limits: Limits, box: bool) -> Line:
     """Facets of the region of a random normal point, medians over `repeat` points; both sides on the same point."""
     layers = nets.torch_layers(name)
     net = pr.Network.from_arrays(layers)
@@ -103,7 +111,7 @@ def facet_lines(name: str, peer: str, repeat: int, budget: float, box: bool) -> 
         A, b = np.array(region.halfspaces.A), np.array(region.halfspaces.b)
         seconds.append(elapsed)
         count, rows = len(region.facets), len(b)
-        spent, theirs, tested, note = run_peer(peer, layers, x, A, b, box, budget)
+        spent, theirs, tested, note = run_peer(peer, layers, x, A, b, box, limits)
         peer_seconds.append(spent)
         notes.add("; ".join(part for part in (settle(A, b, ours, theirs, tested), note) if part))
     domain_name = "box" if box else "R^d"
@@ -120,26 +128,27 @@ def facet_lines(name: str, peer: str, repeat: int, budget: float, box: bool) -> 
 
 
 def run_peer(
-    peer: str, layers: Layers, x: F64, A: F64, b: F64, box: bool, budget: float
+    peer: str, layers: Layers, x: F64, A: F64, b: F64, box: bool, limits: Limits
 ) -> tuple[float, set[int], set[int], str]:
     """(seconds, rows it calls facets, rows it decided, note)."""
-    everything = set(range(len(b)))
     if peer == "paper (N LPs)":
         blocks, offsets = nets.float_rows(layers, x)
         sides = (x - SIDE, x + SIDE) if box else (None, None)
-        decisions, spent, extrapolated = peers.paper_facets(blocks, offsets, *sides, budget)
+        decisions, spent, extrapolated = peers.paper_facets(blocks, offsets, *sides, limits.budget)
         note = f"{len(decisions)} rows tested, time scaled up" if extrapolated else ""
         return spent, {i for i, facet in decisions.items() if facet}, set(decisions), note
     if peer == "relucent":
-        spent, theirs = timed(lambda: peers.relucent_facets(layers, x))
-        return spent, theirs, everything, ""
-    spent, theirs = timed(lambda: {"daqp": peers.daqp_facets, "cddlib": peers.cdd_facets}[peer](A, b))
-    return spent, theirs, everything, ""
+        spent, theirs = peers.within(limits.stop, peers.relucent_facets, layers, x)
+    else:
+        spent, theirs = peers.within(limits.stop, {"daqp": peers.daqp_facets, "cddlib": peers.cdd_facets}[peer], A, b)
+    if theirs is None:
+        return spent, set(), set(), f"stopped after {limits.stop:.0f} s: the ratio is larger"
+    return spent, theirs, set(range(len(b))), ""
 
 
-def ball_line(name: str, peer: str, repeat: int, budget: float, box: bool) -> Line:
+def ball_line(name: str, peer: str, repeat: int, limits: Limits, box: bool) -> Line:
     """The largest ball of a region in [0, 1]^d; the two radii must agree to 1e-6 and ours be proven to 1e-6."""
-    del budget, box
+    del limits, box
     layers = nets.torch_layers(name)
     net = pr.Network.from_arrays(layers)
     dim = len(layers[0][0][0])
@@ -184,11 +193,11 @@ TASKS: dict[str, tuple[Callable[..., Line], str, str, bool]] = {}
 for _net in ("64-64-64-10", "64-256-256-10", "784-256-256-10"):
     for _box in (False, True):
         _where = "box" if _box else "free"
-        TASKS[f"daqp-{_net}-{_where}"] = (facet_lines, _net, "daqp", _box)
-        TASKS[f"paper-{_net}-{_where}"] = (facet_lines, _net, "paper (N LPs)", _box)
-TASKS["relucent-64-64-64-10"] = (facet_lines, "64-64-64-10", "relucent", False)
-TASKS["cddlib-8-32-32-3-free"] = (facet_lines, "8-32-32-3", "cddlib", False)
-TASKS["cddlib-8-32-32-3-box"] = (facet_lines, "8-32-32-3", "cddlib", True)
+        TASKS[f"daqp-{_net}-{_where}"] = (facet_line, _net, "daqp", _box)
+        TASKS[f"paper-{_net}-{_where}"] = (facet_line, _net, "paper (N LPs)", _box)
+TASKS["relucent-64-64-64-10"] = (facet_line, "64-64-64-10", "relucent", False)
+TASKS["cddlib-8-32-32-3-free"] = (facet_line, "8-32-32-3", "cddlib", False)
+TASKS["cddlib-8-32-32-3-box"] = (facet_line, "8-32-32-3", "cddlib", True)
 TASKS["ball-784-256-256-10"] = (ball_line, "784-256-256-10", "scipy highs-ipm", True)
 TASKS["ball-affinitree-8-32-32-3"] = (ball_line, "8-32-32-3", "affinitree", True)
 PACKAGES = {"daqp": "daqp", "relucent": "relucent", "cddlib": "cdd", "affinitree": "affinitree"}
@@ -260,7 +269,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join([*TASKS, *extra])} (prefixes count)")
     parser.add_argument("--repeat", type=int, default=3, help="points per line; medians are printed (default 3)")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds per run of the paper's way (default 60)")
+    parser.add_argument("--stop", type=float, default=120.0, help="seconds after which a peer is stopped (default 120)")
     options = parser.parse_args()
+    limits = Limits(options.budget, options.stop)
 
     def wanted(task: str) -> bool:
         return not options.only or any(task.startswith(prefix) for prefix in options.only)
@@ -275,7 +286,7 @@ def main() -> None:
             print(f"{task}: {peer} is not installed")
             continue
         try:
-            print(function(name, peer, options.repeat, options.budget, box).text(), flush=True)
+            print(function(name, peer, options.repeat, limits, box).text(), flush=True)
         except pr.UndecidedError as error:
             print(f"{task}: undecided rows {error.rows}", flush=True)
     if wanted("undecided"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,27 @@ from scipy.optimize import linprog
 
 def installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
+
+
+def _send(connection: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    start = time.perf_counter()
+    answer = function(*arguments)
+    connection.send((time.perf_counter() - start, answer))
+
+
+def within(limit: float, function: Callable[..., Any], *arguments: Any) -> tuple[float, Any | None]:
+    """(seconds measured inside, answer) of a call in a process of its own; (limit, None) when it is stopped."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_send, args=(sender, function, arguments), daemon=True)
+    child.start()
+    sender.close()
+    try:
+        # The limit is on the call: a minute more covers the start of a process that imports torch and Gurobi.
+        return receiver.recv() if receiver.poll(limit + 60) else (limit, None)
+    finally:
+        child.terminate()
+        child.join()
 
 
 # ---- the paper's own way: one LP per row, with that row relaxed by 1

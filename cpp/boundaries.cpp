@@ -75,7 +75,7 @@ class BoundarySearch {
       b[at(R + i)] = rest / length[at(i)];
       if (frame_.kind == Frame::Kind::first_stage)  // so that the implied multipliers come out positive, see reduce
         for (Index k = 0; k < K; ++k) row[k] += frame_.lower_row[at(k)] >= 0 ? -tilt : tilt;
-      scale.push_back(1);
+      scale.push_back(norm2(row, K));
     }
     Vector lower = frame_.lower, upper = frame_.upper;
     for (double& v : lower) v *= 1 - margin;

@@ -2,8 +2,8 @@
 //
 // Rows are divided by their norms, so with v = (x, r) every constraint reads (c_i, 1).v + s_i = d_i, s_i >= 0: general
 // rows, lower bounds, upper bounds and the cap. The multipliers satisfy sum l_i c_i = 0 and sum l_i = 1. Because r is
-// free, any x with a small enough r is a strictly feasible start, and the iterates stay primal feasible. One Newton step
-// costs the factor of C^T W C with W = l / s, which bounds enter through the diagonal only.
+// free, any x with a small enough r is a strictly feasible start, and the iterates stay primal feasible. One Newton
+// step costs the factor of C^T W C with W = l / s, which bounds enter through the diagonal only.
 #include "interior.h"
 
 #include <algorithm>
@@ -36,7 +36,9 @@ double largest_step(const Vector& value, const Vector& change) {
   return step;
 }
 
-double sum_of_products(const Vector& a, const Vector& b) { return dot(a.data(), b.data(), static_cast<Index>(a.size())); }
+double sum_of_products(const Vector& a, const Vector& b) {
+  return dot(a.data(), b.data(), static_cast<Index>(a.size()));
+}
 
 double largest_size(const Vector& values) {
   double largest = 0;
@@ -66,7 +68,7 @@ class BallSolver {
  private:
   void start();
   void measure();
-  double error() const;
+  double error(double size) const;
   bool finished() const;
   bool stalled();
   void keep_best();
@@ -76,6 +78,7 @@ class BallSolver {
   void predict();
   void correct();
   void polish_multipliers();
+  bool improve_multipliers();
   BallResult result();
 
   const BallProblem& problem_;
@@ -90,16 +93,15 @@ class BallSolver {
   int iterations_ = 0, stalled_ = 0;
 };
 
-// The error that finished() compares with the gap asked for.
-double BallSolver::error() const {
-  const double size = std::max(std::fabs(v_.back()), kSmallRadius * scale_);
+// The largest of gap, primal and dual residual, the first two against a radius of that size.
+double BallSolver::error(double size) const {
   return std::max({gap_ / size, primal_excess_ / size, largest_size(dual_residual_)});
 }
 
 // Past the accuracy of the arithmetic an iteration can destroy what earlier ones had reached.
 void BallSolver::keep_best() {
-  const double now = error();
-  if (!(now < best_error_)) return;
+  const double now = error(scale_);
+  if (!finished() && !(now < best_error_)) return;
   best_error_ = now;
   best_v_ = v_;
   best_slack_ = slack_;
@@ -168,7 +170,7 @@ void BallSolver::measure() {
 bool BallSolver::finished() const {
   const double r = v_.back(), dual = largest_size(dual_residual_);
   if (options_.until_positive && r > 0 && dual < kUsableDual && r > kDecentRadius * (r + gap_)) return true;
-  return error() <= options_.gap;
+  return error(std::max(std::fabs(r), kSmallRadius * scale_)) <= options_.gap;
 }
 
 bool BallSolver::stalled() {
@@ -186,10 +188,10 @@ Vector BallSolver::weights() const {
   return w;
 }
 
-// A multiple of the identity for the x block. Directions in which the rows hardly differ would otherwise be taken as far
-// as they need to make the dual equalities exact in one step, for which the step length then pays. It leaves at most an
-// eighth of the residual while |x step| <= reach, and keeps rounding in the right-hand side (a few u, as the multipliers
-// sum to 1) from being blown up beyond that.
+// A multiple of the identity for the x block. Directions in which the rows hardly differ would otherwise be taken as
+// far as they need to make the dual equalities exact in one step, for which the step length then pays. It leaves at
+// most an eighth of the residual while |x step| <= reach, and keeps rounding in the right-hand side (a few u, as the
+// multipliers sum to 1) from being blown up beyond that.
 double BallSolver::proximal() const {
   const double reach = 16 * *std::max_element(slack_.begin(), slack_.end());
   return std::max(largest_size(dual_residual_) / 8, 64 * kUnit) / reach;
@@ -243,27 +245,34 @@ void BallSolver::correct() {
   }
 }
 
-// The change of least weighted size that restores the dual equalities: l += W C z with C^T W C z = residual. With the
-// weights of the result small multipliers move little.
+// The change of least weighted size that restores the dual equalities: l += W C z with C^T W C z = residual. With
+// W = l / s small multipliers move little, but near the optimum those weights span twice as many orders of magnitude as
+// W = l, which is tried when they did not do.
 void BallSolver::polish_multipliers() {
   const double reach = *std::max_element(slack_.begin(), slack_.end());
-  if (!system_.factor(weights(), kUnit / reach)) return;
-  Vector change;
-  for (int round = 0; round < 2; ++round) {
-    const Vector kept = multiplier_;
-    const double before = largest_size(dual_residual_);
-    system_.solve(dual_residual_, v_step_);
-    system_.multiply(v_step_, change);
-    const Vector& w = system_.weights();
-    for (std::size_t i = 0; i < multiplier_.size(); ++i) {
-      multiplier_[i] = std::max(0.0, multiplier_[i] + w[i] * change[i]);
-    }
-    measure();
-    if (largest_size(dual_residual_) <= before) continue;
-    multiplier_ = kept;
-    measure();
-    break;
+  for (const bool plain : {false, true}) {
+    if (!system_.factor(plain ? multiplier_ : weights(), kUnit / reach)) continue;
+    for (int round = 0; round < 2 && improve_multipliers(); ++round) continue;
+    if (largest_size(dual_residual_) <= kPolished) return;
   }
+}
+
+// One such change; false, and nothing changed, when it does not lower the residual.
+bool BallSolver::improve_multipliers() {
+  const Vector kept = multiplier_;
+  const double before = largest_size(dual_residual_);
+  Vector change;
+  system_.solve(dual_residual_, v_step_);
+  system_.multiply(v_step_, change);
+  const Vector& w = system_.weights();
+  for (std::size_t i = 0; i < multiplier_.size(); ++i) {
+    multiplier_[i] = std::max(0.0, multiplier_[i] + w[i] * change[i]);
+  }
+  measure();
+  if (largest_size(dual_residual_) < before) return true;
+  multiplier_ = kept;
+  measure();
+  return false;
 }
 
 BallResult BallSolver::result() {

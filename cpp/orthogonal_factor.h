@@ -6,8 +6,8 @@
 
 namespace pyregions {
 
-// Law: row j of the set is sum_{i <= j} R(i, j) q_i, the q_i orthonormal up to rounding, R(j, j) > 0. Storage only grows,
-// so an object may be kept between problems; reset() forgets the contents.
+// Law: row j of the set is sum_{i <= j} R(i, j) q_i, the q_i orthonormal up to rounding, R(j, j) > 0. Storage only
+// grows, so an object may be kept between problems; reset() forgets the contents.
 class OrthogonalFactor {
  public:
   Index size() const { return size_; }

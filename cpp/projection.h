@@ -10,9 +10,9 @@
 
 namespace pyregions {
 
-// Find the y nearest to 0 with A y <= b (rows with skip[j] != 0 left out), lower <= y <= upper (finite or infinite; empty
-// = free) and, if `extra` is set, extra.y <= extra_b. Row indices in results: 0..N-1 rows of A, N + k the lower bound of
-// coordinate k, N + K + k its upper bound, N + 2K the extra row.
+// Find the y nearest to 0 with A y <= b (rows with skip[j] != 0 left out), lower <= y <= upper (may be infinite; null
+// = free) and, if `extra` is set, extra.y <= extra_b. Row indices in results: 0..N-1 rows of A, N + k the lower bound
+// of coordinate k, N + K + k its upper bound, N + 2K the extra row (its Farkas multiplier is 1 when it takes part).
 struct NearestPoint {
   enum class Status { optimal, infeasible, limit } status = Status::limit;
   Vector y;

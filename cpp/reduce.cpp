@@ -2,6 +2,7 @@
 #include "reduce.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -10,7 +11,24 @@
 namespace pyregions {
 
 namespace {
+
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// Seconds of each step, for stats().
+class Clock {
+ public:
+  explicit Clock(Tally& tally) : tally_(tally) {}
+  void lap(const char* name) {
+    const auto now = std::chrono::steady_clock::now();
+    tally_.seconds[name] += std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+
+ private:
+  Tally& tally_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
 }  // namespace
 
 std::vector<std::vector<Index>> group_rows(const RowSystem& rows) {
@@ -75,13 +93,20 @@ std::vector<std::vector<Index>> group_rows(const RowSystem& rows) {
 }
 
 Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& options) {
+  Clock clock(rows.tally());
   detail::Reducer reducer(rows, center, options);
   reducer.free_units();
+  clock.lap("group");
   reducer.prune();
+  clock.lap("prune");
   reducer.shoot_normals();
+  clock.lap("rays");
   reducer.search();
+  clock.lap("search");
   reducer.finish();
+  clock.lap("active_set");
   reducer.fall_back();
+  clock.lap("lp");
   return reducer.collect();
 }
 

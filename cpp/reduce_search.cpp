@@ -1,4 +1,4 @@
-// Layer 3. Float searches of the reduction: rays, batched gradients, least-distance solves, LPs. All proposals; accept()
+// Layer 3. Float searches of the reduction: rays, least-distance solves, LPs. All proposals; accept()
 // and prove() decide.
 #include <algorithm>
 #include <cmath>
@@ -94,70 +94,6 @@ void Reducer::shoot_normals() {
   }
 }
 
-// For each open entry i minimise 1/2 sum_{j != i} (ratio_j(y) - 1 + margin)_+^2 over ratio_i(y) = 1: below zero the ray y
-// leaves through i first. Polyak's step length, whose target value 0 is known. Every iterate is harvested, so rows found
-// by chance on another row's way count too.
-void Reducer::search() {
-  const Index R = frame_.rows(), K = frame_.dim;
-  constexpr int kRounds = 40;        // measured: later rounds find less than the least-distance solves cost
-  constexpr double kMargin = 0.01;   // thinner facets are found while aiming at this one, or left to finish()
-  std::vector<Index> open = open_entries();
-  for (std::size_t first = 0; first < open.size(); first += static_cast<std::size_t>(4 * kRays)) {
-    std::vector<Index> todo(open.begin() + static_cast<Index>(first),
-                            open.begin() + static_cast<Index>(std::min(open.size(), first + static_cast<std::size_t>(4 * kRays))));
-    Matrix y(static_cast<Index>(todo.size()), K);
-    for (std::size_t i = 0; i < todo.size(); ++i) {
-      const Vector p = polar_row(todo[i]);
-      const double scale = 1 / dot(p.data(), p.data(), K);
-      for (Index k = 0; k < K; ++k) y(static_cast<Index>(i), k) = p[s(k)] * scale;
-    }
-    std::size_t before = todo.size();
-    for (int round = 0; round < kRounds && !todo.empty(); ++round) {
-      const Index m = y.rows();
-      Matrix ratios(m, R), gradient(m, K);
-      gemm(false, true, 1.0, y, polar_, 0.0, ratios);
-      if (round > 0) harvest(y, ratios);
-      Vector size(s(m), 0.0);
-      for (Index i = 0; i < m; ++i) {
-        double* r = ratios.row(i);
-        if (todo[s(i)] < R) r[todo[s(i)]] = 0;
-        double sum = 0;
-        for (Index j = 0; j < R; ++j) {
-          r[j] = std::max(0.0, r[j] - (1 - kMargin));
-          sum += r[j] * r[j];
-        }
-        size[s(i)] = sum;
-      }
-      gemm(false, false, 1.0, ratios, polar_, 0.0, gradient);
-      for (Index i = 0; i < m; ++i) {
-        double* g = gradient.row(i);
-        double* v = y.row(i);
-        const Index e = todo[s(i)];
-        for (Index k = 0; k < K; ++k) {
-          const double low = e == R + k ? 0.0 : -v[k] * polar_lower_[s(k)] - (1 - kMargin);
-          const double up = e == R + K + k ? 0.0 : v[k] * polar_upper_[s(k)] - (1 - kMargin);
-          if (low > 0) g[k] -= low * polar_lower_[s(k)], size[s(i)] += low * low;
-          if (up > 0) g[k] += up * polar_upper_[s(k)], size[s(i)] += up * up;
-        }
-        const Vector p = polar_row(e);
-        axpy(-dot(g, p.data(), K) / dot(p.data(), p.data(), K), p.data(), g, K);
-        const double slope = dot(g, g, K);
-        if (slope > 0) axpy(-size[s(i)] / slope, g, v, K);
-      }
-      std::vector<Index> kept, slots;
-      for (std::size_t i = 0; i < todo.size(); ++i)
-        if (is_open(todo[i])) kept.push_back(todo[i]), slots.push_back(static_cast<Index>(i));
-      y = gather_rows(y, slots);
-      todo = std::move(kept);
-      // Every eight rounds: go on only while at least one row in twenty falls.
-      if (round % 8 == 7) {
-        if (todo.size() * 20 > before * 19) break;
-        before = todo.size();
-      }
-    }
-  }
-}
-
 void Reducer::finish() {
   // The claimed row is pushed out by `overshoot` of its slack, so that a solution gives a witness with a margin; `tilt`
   // makes the first stage's bounds carry a positive multiplier each, which absorbs the residual of the float solve. Both
@@ -172,6 +108,12 @@ void Reducer::finish_once(double overshoot, double tilt) {
   if (open.empty()) return;
   std::vector<std::uint8_t> absent(s(R), 0);
   for (Index e = 0; e < R; ++e) absent[s(e)] = group_of_[s(e)] < 0 ? 1 : 0;
+  // Products of rows with rows, shared by all solves, where they are smaller than a few copies of G.
+  Matrix gram;
+  if (R <= 4 * K + 256 || R <= 1024) {
+    gram = Matrix(R, R);
+    gemm(false, true, 1.0, frame_.G, frame_.G, 0.0, gram);
+  }
   std::vector<NearestPoint> results(open.size());
   parallel_for(static_cast<Index>(open.size()), options_.workers, [&](Index i) {
     const Index e = open[s(i)];
@@ -202,6 +144,7 @@ void Reducer::finish_once(double overshoot, double tilt) {
     problem.extra = extra.data();
     problem.extra_b = -slack * (1 + overshoot);
     problem.row_norms = &frame_.scale;
+    if (!gram.empty()) problem.gram = &gram;
     results[s(i)] = nearest_point(problem);
   });
   rows_.tally().active_set += static_cast<long>(open.size());

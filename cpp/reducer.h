@@ -28,6 +28,14 @@ class Reducer {
     Index group;
     Vector y;
   };
+  // Rows of the search in coordinates y = w to_y in which their directions are spread evenly.
+  struct Whitened {
+    Matrix rows;               // unit length
+    Vector reach;              // distance of each row from the centre in w
+    std::vector<Index> entry;  // what each row is
+    Matrix to_y;               // K x K; empty: the identity
+    bool with_bounds = false;  // the bounds are among the rows (else they are handled coordinate by coordinate)
+  };
   struct Hit {
     Index entry = -1;
     double best = 0, second = 0;
@@ -45,6 +53,7 @@ class Reducer {
   void verify(const std::vector<Candidate>& candidates);
   bool accept(Index group, const double* x, const double* slack, const double* error) const;
   // Multipliers over entries (scaled so that the claimed entry has 1) -> certificate, checked in batches.
+  Whitened whiten() const;
   SparseRow to_rows(Index entry, const std::vector<std::pair<Index, double>>& multipliers, Proof kind) const;
   void prove(const std::vector<std::pair<Index, std::vector<std::pair<Index, double>>>>& claims);
   void prove_by_basis(Index entry, const std::vector<std::pair<Index, double>>& multipliers);

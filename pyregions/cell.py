@@ -112,10 +112,10 @@ def real_array(value: ArrayLike, name: str) -> F64:
     if array.dtype.kind not in "fiub":
         hint = "; the imaginary part would be lost" if array.dtype.kind == "c" else ""
         raise ValueError(f"{name} must be real numbers, got dtype {array.dtype}{hint}")
-    out = np.ascontiguousarray(array, dtype=np.float64)
+    out = np.asarray(array, dtype=np.float64, order="C")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8 and (out != array).any():
         raise ValueError(f"{name} ({array.dtype}) has numbers that float64 cannot hold exactly; round them first")
-    if array.dtype.kind in "iu" and (np.abs(out) > 2.0**53).any():
+    if array.dtype.kind in "iu" and ((array > 2**53) | (array < -(2**53))).any():
         raise ValueError(f"{name} holds integers above 2**53, which float64 cannot hold exactly")
     if not np.isfinite(out).all():
         where = tuple(int(k) for k in np.argwhere(~np.isfinite(out))[0])

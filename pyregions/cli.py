@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         nargs="+",
         metavar="N",
-        help="test images, and optionally random inputs, measured per network (default: 24 8)",
+        help="test images, and optionally random inputs, measured per network (default: 40 24)",
     )
     study.add_argument("--epochs", type=int, metavar="N", help="passes over the data (default: about 1,500 steps)")
     study.add_argument("--workers", type=int, metavar="N", help="threads that measure (default: all CPUs)")

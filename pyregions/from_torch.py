@@ -121,8 +121,6 @@ def from_torch(module: nn.Module, input_shape: int | tuple[int, ...], *, check_p
 
 def _plain_copy(module: nn.Module) -> nn.Module:
     """A copy in which parametrized and pruned weights are plain tensors, with the values that forward would use."""
-    import copy
-
     from torch import nn
     from torch.nn.utils import parametrize, prune
 
@@ -130,10 +128,7 @@ def _plain_copy(module: nn.Module) -> nn.Module:
         raise TypeError(f"expected a torch.nn.Module, got {type(module).__name__}")
     for path, child in module.named_modules():
         _refuse_hooks(path, child)
-    try:
-        plain = copy.deepcopy(module).cpu()
-    except RuntimeError as error:
-        raise UnsupportedLayerError("", f"it cannot be copied ({error}); detach its tensors first") from None
+    plain = _copy(module)
     part: Any
     for part in plain.modules():
         for hook in list(part._forward_pre_hooks.values()):
@@ -142,9 +137,22 @@ def _plain_copy(module: nn.Module) -> nn.Module:
                 hook.remove(part)
         part._forward_pre_hooks.clear()
         if parametrize.is_parametrized(part):
-            for name in list(part.parametrizations):
-                parametrize.remove_parametrizations(part, name, leave_parametrized=True)
+            # torch's own removal would delete the property from the class, which the copy shares with the original.
+            values = {name: getattr(part, name).detach().clone() for name in part.parametrizations}
+            del part._modules["parametrizations"]
+            part.__class__ = type(part).__bases__[0]
+            for name, value in values.items():
+                part.register_parameter(name, nn.Parameter(value, requires_grad=False))
     return plain
+
+
+def _copy(module: nn.Module) -> nn.Module:
+    """A copy on the CPU. A masked weight is no leaf of the graph, which torch refuses to copy, so it goes in detached."""
+    import copy
+
+    held = (value for part in module.modules() for value in vars(part).values())
+    results: list[Any] = [value for value in held if getattr(value, "is_leaf", True) is False]
+    return copy.deepcopy(module, {id(value): value.detach().clone() for value in results}).cpu()
 
 
 def _refuse_hooks(path: str, part: nn.Module) -> None:
@@ -276,8 +284,6 @@ def rounded_scale(weight: float, variance: float, eps: float, path: str = "") ->
 
 def _check(module: nn.Module, network: Network, steps: list[_Step], shape: tuple[int, ...], count: int) -> None:
     """Compares with the module's own forward pass in float64 and, where it has one format, in its own dtype."""
-    import copy
-
     import torch
 
     generator = np.random.default_rng(0)
@@ -291,7 +297,7 @@ def _check(module: nn.Module, network: Network, steps: list[_Step], shape: tuple
     dtypes = {str(t.dtype) for t in [*plain.parameters(), *plain.buffers()] if t.is_floating_point()}
     trials: list[tuple[Any, Any]] = [(plain.double(), torch.float64)]
     if dtypes == {"torch.float32"}:
-        trials.append((copy.deepcopy(module).cpu(), torch.float32))
+        trials.append((_copy(module), torch.float32))
     for trial, dtype in trials:
         with torch.no_grad():
             inputs = torch.from_numpy(points.copy()).to(dtype).reshape(count, *shape)

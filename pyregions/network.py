@@ -350,6 +350,8 @@ class Network:
             with core_errors():
                 batch = np.ascontiguousarray(points[inside])
                 cells = _core.cells_at(self._core, batch, core, tie, list(compute), count, report)
+            if report is not None:
+                report(len(inside))  # the core reports only every so often
         out: list[Any] = list(strays)
         for k, found in zip(inside, cells, strict=True):
             if isinstance(found, _core.Cell):

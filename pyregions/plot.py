@@ -44,6 +44,7 @@ STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.09,
 }
 DOTS_PER_INCH = 150
 
@@ -121,3 +122,29 @@ def strip(
         if np.isfinite(high):
             axes.vlines(position, third, high, color=colour, linewidth=1.1, zorder=3)
     return len(numbers) - len(finite)
+
+
+# Mantissas of the ticks, by the number of decades that an axis spans at most.
+MANTISSAS = ((1.0, (1, 2, 3, 5, 7)), (1.8, (1, 2, 5)), (3.2, (1, 3)), (7.0, (1,)))
+
+
+def power_axis(axes: Any, label: str) -> None:
+    """Label a vertical axis of log10 values with the values themselves; call it when everything is drawn."""
+    low, high = axes.get_ylim()
+    mantissas = next((found for span, found in MANTISSAS if high - low <= span), None)
+    if mantissas is None:
+        # Very long axes: every second or third decade.
+        step = math.ceil((high - low) / 6)
+        ticks = [(1.0, k) for k in range(math.ceil(low), math.floor(high) + 1) if k % step == 0]
+    else:
+        ticks = [(m, k) for k in range(math.floor(low), math.ceil(high) + 1) for m in mantissas]
+    ticks = [(m, k) for m, k in ticks if low <= k + math.log10(m) <= high]
+    axes.set_yticks([k + math.log10(m) for m, k in ticks], [_power(m, k) for m, k in ticks])
+    axes.set_ylim(low, high)
+    axes.set_ylabel(label)
+
+
+def _power(mantissa: float, exponent: int) -> str:
+    if -4 <= exponent <= 4:
+        return f"{mantissa * 10**exponent:.{max(0, -exponent)}f}"
+    return f"${mantissa:g}\\cdot10^{{{exponent}}}$" if mantissa != 1 else f"$10^{{{exponent}}}$"

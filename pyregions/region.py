@@ -192,7 +192,7 @@ class Region(Geometry):
     >>> import pyregions as pr
     >>> net = pr.Network.from_arrays([([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]), ([[1.0, -1.0]], [0.0])])
     >>> r = net.region([0.25, 0.5], domain=pr.Box(-1, 1))
-    >>> r.pattern.tolist(), r.affine_map.W.tolist(), len(r.facets), r.chebyshev.radius
+    >>> r.pattern.tolist(), r.affine_map.W.tolist(), len(r.facets), round(r.chebyshev.radius, 6)
     ([1, 1], [[1.0, -1.0]], 4, 0.5)
     >>> [n.changed_units for n in r.neighbors()], r.is_bounded, r.contains([1.0, 0.0])
     ([(0,), (1,)], True, True)

@@ -119,7 +119,7 @@ def claims_of(facets: Facets) -> tuple[list[list[int]], list[Implied]]:
         pairs = zip(raw["mul_rows"][mine], raw["mul_values"][mine], strict=True)
         multipliers = {int(row): Fraction(float(value)) for row, value in pairs if value != 0}
         claims.append(Implied(group, int(raw["red_kind"][r]), int(raw["red_stage"][r]), multipliers))
-    return [list(facet.rows) for facet in facets], claims
+    return [list(group) for group in facets.groups], claims
 
 
 def check_implied(rows: Rows, claims: Sequence[Implied], box: tuple[Any, Any] | None, names: Sequence[str]) -> None:
@@ -157,8 +157,8 @@ def check_multipliers(rows: Rows, claim: Implied, name: str) -> None:
 def implied_by_box(rows: Rows, claim: Implied, g: Exact, c: Fraction, m: int, box: Any, name: str) -> None:
     """h_i = sum lambda_j h_j + (r.x + c) and r.x + c <= 0 on a box around the cell.
 
-    Strictly below 0, row i is never reached on the cell, whatever proved the box. At exactly 0 the box must be the
-    domain's own, and the group may hold the bounds used with a total weight below 1 only.
+    Strictly below 0, row i is never reached on the cell, whatever proved the box. At exactly 0 either no bound of the
+    box is used, or the box is the domain's own and none of the bounds used is in the group.
     """
     around = (rows.domain.lower, rows.domain.upper) if claim.kind == BOX else box
     require(around is not None, name, "there is no proven box around the cell")
@@ -166,8 +166,10 @@ def implied_by_box(rows: Rows, claim: Implied, g: Exact, c: Fraction, m: int, bo
     require(top is not None, name, "the residual is not bounded on the box")
     assert top is not None
     require(top + c <= 0, name, "the residual may be positive on the box")
-    if top + c == 0:
-        apart = claim.kind == BOX and all(row < rows.units for row in claim.group)
+    used = np.sign(g.ints[m].astype(object))
+    if top + c == 0 and used.any():
+        outer = rows.A.ints[[row - rows.units for row in claim.group if row >= rows.units]]
+        apart = claim.kind == BOX and not (outer * used > 0).any()
         require(apart, name, "the bound holds with equality only")
 
 

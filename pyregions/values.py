@@ -125,7 +125,8 @@ class Redundant:
 class Facets(Sequence[Facet]):
     """The facets of a cell, ordered by their first row, with everything that proves the list complete.
 
-    ``normals`` (F, d), ``offsets`` (F,), ``witnesses`` (F, d) and ``on_domain`` (F,) hold all facets at once;
+    ``groups`` (F tuples of rows), ``normals`` (F, d), ``offsets`` (F,), ``witnesses`` (F, d) and ``on_domain`` (F,) hold
+    all facets at once;
     ``redundant`` are the groups that are no facets; ``zero_rows`` have normal exactly 0 (constant units);
     ``undecided`` lists the first rows of groups that stayed open (always empty unless asked for otherwise).
     """
@@ -134,8 +135,8 @@ class Facets(Sequence[Facet]):
         self.raw = raw
         self._halfspaces = halfspaces
         pointer, rows = raw["group_ptr"], raw["group_rows"]
-        self._groups = [tuple(map(int, rows[pointer[f] : pointer[f + 1]])) for f in range(len(pointer) - 1)]
-        first = np.array([group[0] for group in self._groups], dtype=np.int64)
+        self.groups = [tuple(map(int, rows[pointer[f] : pointer[f + 1]])) for f in range(len(pointer) - 1)]
+        first = np.array([group[0] for group in self.groups], dtype=np.int64)
         self.first_rows: I64 = frozen(first)
         self.normals: F64 = frozen(halfspaces.A[first])
         self.offsets: F64 = frozen(halfspaces.b[first])
@@ -145,7 +146,7 @@ class Facets(Sequence[Facet]):
         self.undecided = tuple(map(int, raw["undecided"]))
 
     def __len__(self) -> int:
-        return len(self._groups)
+        return len(self.groups)
 
     @overload
     def __getitem__(self, index: int) -> Facet: ...
@@ -155,7 +156,7 @@ class Facets(Sequence[Facet]):
         if isinstance(index, slice):
             return [self[k] for k in range(*index.indices(len(self)))]
         index = range(len(self))[index]
-        rows, labels = self._groups[index], self._halfspaces.labels
+        rows, labels = self.groups[index], self._halfspaces.labels
         return Facet(
             index,
             rows,

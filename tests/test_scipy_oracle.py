@@ -54,7 +54,7 @@ def optimum(c, A, b):
 def cases():
     for name in ("6-24-24-3", "16-32-32-32-4", "32-48-48-5", "64-64-64-10"):
         for where in ("free", "box"):
-            yield pytest.param(name, where, id=f"{name}-{where}")
+            yield pytest.param((name, where), id=f"{name}-{where}")
 
 
 @pytest.fixture(params=cases())

@@ -17,6 +17,7 @@ import pyregions as pr
 from pyregions import analysis, store, study
 from pyregions.store import OutputError
 from pyregions.study import ConfigError, RunKey, StudyConfig, aggregate, measure, runner, train, verdicts
+from pyregions.study.claims import claims
 from pyregions.study.verdicts import HOLDS, OPEN, REFUTED, judge, t_interval
 
 STEADY = [1.0, 1.1, 0.9, 1.05, 0.95]
@@ -108,7 +109,9 @@ def synthetic_groups(shift: float) -> dict[tuple[float, int], verdicts.Group]:
 
 
 def found_verdicts(shift: float, quick: bool = False) -> dict[str, str]:
-    return {finding.claim.key: finding.verdict for finding in verdicts.evaluate(synthetic_groups(shift), quick)}
+    return {
+        finding.claim.key: finding.verdict for finding in verdicts.evaluate(claims(3), synthetic_groups(shift), quick)
+    }
 
 
 def test_claims_on_planted_effects() -> None:
@@ -129,12 +132,18 @@ def test_quick_resolves_nothing() -> None:
     assert set(found_verdicts(0.2, quick=True).values()) == {OPEN}
 
 
-def test_infinite_medians_are_not_resolved() -> None:
+def test_infinite_radii_are_compared_by_rank() -> None:
     groups = synthetic_groups(0.2)
     for group in groups.values():
-        group.rows["plain"].loc[:, "log10_radius"] = math.inf
-    finding = next(f for f in verdicts.evaluate(groups, False) if f.claim.key == "batchnorm-radius")
-    assert finding.verdict == OPEN and any("could not be formed" in text for text in finding.notes)
+        rows = group.rows["plain"]
+        rows.loc[rows["domain"] == "all", "log10_radius"] = math.inf
+        group.rows["dropout"].loc[group.rows["dropout"]["crossed"] == 1, "crossed"] = math.nan
+    found = {f.claim.key: f for f in verdicts.evaluate(claims(3), groups, False)}
+    free = found["batchnorm-radius"].effects[0]
+    assert free.verdict == HOLDS and set(free.values[1e-3]) == {-1.0}
+    # Without crossed regions there is nothing to compare, and that is said.
+    boundary = found["dropout-boundary"]
+    assert boundary.verdict == OPEN and any("could not be formed" in text for text in boundary.notes)
 
 
 # Configuration and folders
@@ -324,11 +333,11 @@ def test_tiny_study_writes_everything(tiny: study.StudyResult) -> None:
     pandas.testing.assert_frame_equal(pandas.read_parquet(folder / "regions.parquet"), tiny.points)
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["config"]["seeds"] == [0, 1] and summary["versions"]["pyregions"] == pr.__version__
-    assert len(summary["networks"]) == 12 and len(summary["claims"]) == len(verdicts.CLAIMS)
+    assert len(summary["networks"]) == 12 and len(summary["claims"]) == len(claims(2))
     assert summary["undecided"]["undecided_rows"] == 0 and summary["undecided"]["rows"] > 0
     assert (folder / "figures" / "radius.png").read_bytes().startswith(b"\x89PNG")
     report = (folder / "report.html").read_text()
-    for claim in verdicts.CLAIMS:
+    for claim in claims(2):
         assert claim.text in report
     # Self-contained: pictures inside, and nothing is fetched.
     assert report.count("data:image/png;base64,") >= 8

@@ -194,9 +194,12 @@ TEST_CASE("bounds of generic networks are useful") {
   };
   const Network::Values plain = net.forward(points), tight = net.forward_masked(p, points, false, true);
   const Network::Forms forms = net.backward(p, units, Matrix());
+  // Close to the limit: 3e-12 to 1.1e-11 over 150 seeds. Norm bounds grow with width and depth: 1e-8 at
+  // 784-256-256-256-10.
   CHECK(relative(plain.out, plain.out_err) < 1e-11);
   CHECK(relative(plain.pre, plain.pre_err) < 1e-11);
-  CHECK(relative(tight.out, tight.out_err) < 1e-12);
+  CHECK(relative(tight.out, tight.out_err) < 2e-12);  // 0.5e-12 to 1.3e-12 over 150 seeds
+  CHECK(relative(tight.out, tight.out_err) < relative(plain.out, plain.out_err));
   CHECK(relative(forms.g, forms.g_err) < 1e-11);
   const Network::Affine rows = net.unit_rows(p);
   for (Index i = 0; i < net.units(); ++i) CHECK(rows.A_err[at(i)] <= 1e-11 * (1e-3 + norm2(rows.A.row(i), 30)));

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .verdicts import adversarial_share
+from .claims import adversarial_share
 
 # Columns whose mean over the points goes into the summary under the same name.
 MEANS = (
@@ -83,7 +83,7 @@ def median(values: Any) -> float:
 
 
 def undecided_counts(points: Any) -> dict[str, Any]:
-    """How often the engine could not decide: facet rows, other claims, whole regions, with what they are shares of."""
+    """How often the engine could not decide (facet rows, other claims, whole regions) and how it decided the rest."""
     good = points[points["status"] == "ok"]
     rows, open_rows = int(good["rows"].sum()), int(good["undecided_rows"].sum())
     return {
@@ -94,6 +94,9 @@ def undecided_counts(points: Any) -> dict[str, Any]:
             domain: int(good.loc[good["domain"] == domain, "undecided_rows"].sum()) for domain in ("all", "box")
         },
         "undecided_claims": int(good["undecided_claims"].sum()),
+        "engine": {
+            name.removeprefix("engine_"): int(good[name].sum()) for name in good.columns if name.startswith("engine_")
+        },
         "regions": len(points),
         "failed_regions": len(points) - len(good),
         "failures": sorted(points.loc[points["status"] != "ok", "status"].unique().tolist())[:20],

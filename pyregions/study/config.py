@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import PyregionsError
 
 KINDS = ("plain", "batchnorm", "dropout")
+NAMES = {"plain": "plain", "batchnorm": "batch norm", "dropout": "dropout"}
 NAMED_DATA = ("digits", "mnist", "fashion")
 
 
@@ -52,8 +53,8 @@ class StudyConfig:
     depth: int = 3
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     learning_rates: tuple[float, ...] = (1e-3, 3e-3)
-    images: int = 24
-    random: int = 8
+    images: int = 40
+    random: int = 24
     epochs: int | None = None
     batch_size: int = 64
     dropout: float = 0.5

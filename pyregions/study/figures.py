@@ -11,12 +11,11 @@ import numpy as np
 
 from .. import store
 from ..analysis import random_abs_cosine
-from ..plot import INK, MUTED, PALETTE, new_figure, png, strip, styled
-from .config import KINDS
+from ..plot import INK, MUTED, PALETTE, new_figure, png, power_axis, strip, styled
+from .config import KINDS, NAMES
 from .data import Dataset
 from .gallery import gallery
 from .runner import StudyResult
-from .verdicts import NAMES
 
 COLOUR = dict(zip(KINDS, PALETTE, strict=True))
 PLACE = {"all": "all of $\\mathbb{R}^d$", "box": "pixel box $[0,1]^d$"}
@@ -93,18 +92,6 @@ def note(axes: Any, position: float, text: str, size: float, top: bool = False) 
         fontsize=size,
         color=MUTED,
     )
-
-
-def power_axis(axes: Any, label: str) -> None:
-    """Label a vertical axis of log10 values with the values themselves."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    def value_of(exponent: float, _: int) -> str:
-        return f"{10**exponent:.2g}"
-
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(value_of))
-    axes.set_ylabel(label)
 
 
 def legend_of_kinds(figure: Any) -> None:

@@ -9,10 +9,9 @@ import numpy as np
 
 from .. import store
 from ..plot import MUTED, new_figure, png
-from .config import KINDS, RunKey
+from .config import KINDS, NAMES, RunKey
 from .data import Dataset
 from .runner import StudyResult, examples_file
-from .verdicts import NAMES
 
 EXAMPLES = 4
 # Width of the space between two kinds, in images.
@@ -31,6 +30,8 @@ def gallery(result: StudyResult, dataset: Dataset) -> tuple[str, str, bytes] | N
     block = EXAMPLES + 1
     widths = [*[1.0] * EXAMPLES, GAP] * len(KINDS)
     figure, grid = new_figure(2, len(widths), (10.0, 2.6), width_ratios=widths)
+    # Room at the top for the names of the kinds, which take no part in the layout.
+    figure.get_layout_engine().set(rect=(0, 0, 1, 0.9))
     for axes in grid.flat:
         axes.set_axis_off()
     for k, kind in enumerate(KINDS):
@@ -40,7 +41,11 @@ def gallery(result: StudyResult, dataset: Dataset) -> tuple[str, str, bytes] | N
                 axes = grid[i][column]
                 axes.imshow(pixels.reshape(dataset.shape[1:]), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
                 axes.set_title(text, fontsize=8, fontweight="normal", color=MUTED, loc="center", pad=3)
-        grid[0][k * block].annotate(NAMES[kind], (0, 1.42), xycoords="axes fraction", fontweight="bold", fontsize=10)
+        name = grid[0][k * block].annotate(
+            NAMES[kind], (0, 1.45), xycoords="axes fraction", fontweight="bold", fontsize=10, annotation_clip=False
+        )
+        # A long name must not widen the first image's column.
+        name.set_in_layout(False)
     caption = (
         "Above: correctly classified test images with their class. Below: the nearest point of the same region, "
         "inside the pixel box, where another class (named) draws level; beyond it the network's answer is that class, "

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from .. import store
 from ..plot import PALETTE
-from . import aggregate, verdicts
-from .config import KINDS
+from . import aggregate, claims, verdicts
+from .config import KINDS, NAMES
 from .data import Dataset
 from .figures import Drawing
 from .runner import StudyResult
@@ -49,10 +49,11 @@ def write(result: StudyResult, dataset: Dataset, drawings: list[Drawing]) -> Non
         quantities=quantities(result),
         distinct=distinct(result),
         kinds=KINDS,
-        names=verdicts.NAMES,
+        names=NAMES,
         palette=dict(zip(KINDS, PALETTE, strict=True)),
         marks={verdicts.HOLDS: "holds", verdicts.REFUTED: "refuted", verdicts.OPEN: "open"},
-        margin=verdicts.ACCURACY_MARGIN,
+        margin=claims.ACCURACY_MARGIN,
+        high=claims.HIGH_COSINE,
         settings=settings(result),
     )
     store.write_text(result.folder / "report.html", text)
@@ -115,25 +116,25 @@ def headlines(result: StudyResult) -> list[Card]:
 
 
 def quantities(result: StudyResult) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Rows of the table of quantities: title, and per kind the mean over networks and their range."""
+    """Rows of the table of quantities: title, and per kind the median over networks and their range."""
     rows = []
     records = result.summary["networks"]
     accuracies = [[r["test_accuracy"] for r in records if r["kind"] == kind] for kind in KINDS]
-    rows.append(("test accuracy", [_mean_and_range(values, "share") for values in accuracies]))
+    rows.append(("test accuracy", [_median_and_range(values, "share") for values in accuracies]))
     for title, column, domain, inputs, form in QUANTITIES:
         lines = result.networks
         lines = lines[(lines["domain"] == domain) & (lines["inputs"] == inputs)]
         if column in lines and len(lines):
             values = [lines.loc[lines["kind"] == kind, column].tolist() for kind in KINDS]
-            rows.append((title, [_mean_and_range(of_kind, form) for of_kind in values]))
+            rows.append((title, [_median_and_range(of_kind, form) for of_kind in values]))
     return rows
 
 
-def _mean_and_range(values: list[float], form: str) -> tuple[str, str]:
+def _median_and_range(values: list[float], form: str) -> tuple[str, str]:
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return "-", ""
-    return one(aggregate.mean(known), form), f"{one(min(known), form)} to {one(max(known), form)}"
+    return one(aggregate.median(known), form), f"{one(min(known), form)} to {one(max(known), form)}"
 
 
 def distinct(result: StudyResult) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ import numpy as np
 from .. import __version__, store
 from ..errors import PyregionsError
 from ..store import OutputError
-from . import aggregate, data, measure, train, verdicts
+from . import aggregate, claims, data, measure, train, verdicts
 from .config import RunKey, StudyConfig
 
 # Version of the layout and meaning of the stored rows; a study continues only what has the same.
@@ -274,7 +274,7 @@ def conclude(config: StudyConfig, dataset: data.Dataset, progress: Progress) -> 
         )
     points = pandas.concat(tables, ignore_index=True)
     networks = aggregate.network_lines(points)
-    findings = verdicts.evaluate(groups, config.quick)
+    findings = verdicts.evaluate(claims.claims(config.depth), groups, config.quick)
     summary = summarise(config, dataset, points, networks, records, findings)
     result = StudyResult(config, folder, points, networks, findings, summary)
     progress.write("figures and report")

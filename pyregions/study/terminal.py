@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from . import aggregate, verdicts
-from .config import KINDS
+from .config import KINDS, NAMES
 from .runner import StudyResult
 
 # Columns of a terminal that has room for ranges beside the means.
@@ -61,6 +61,7 @@ QUANTITIES = (
     ("insphere radius (median), box", "median_log10_radius", "box", "image", "power"),
     ("insphere radius (median), R^d, random", "median_log10_radius", "all", "random", "power"),
     ("insphere radius (median), box, random", "median_log10_radius", "box", "random", "power"),
+    ("infinite insphere radius in R^d", "share_infinite_radius", "all", "image", "share"),
     ("bounded in R^d", "bounded", "all", "image", "share"),
     ("bounded modulo lineality in R^d", "bounded_modulo_lineality", "all", "image", "share"),
     ("distance to the nearest wall", "wall_distance", "all", "image", "number"),
@@ -96,14 +97,14 @@ def show(result: StudyResult, console: Console) -> None:
 
 def _quantities(result: StudyResult, wide: bool) -> Table:
     table = Table(
-        title="Regions of test images; mean over networks" + (" (least - most)" if wide else ""),
+        title="Regions of test images; median over networks" + (" (least - most)" if wide else ""),
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
     table.add_column("")
     for kind in KINDS:
-        table.add_column(verdicts.NAMES[kind], justify="right", no_wrap=True)
+        table.add_column(NAMES[kind], justify="right", no_wrap=True)
     records = result.summary["networks"]
     accuracies = {kind: [r["test_accuracy"] for r in records if r["kind"] == kind] for kind in KINDS}
     table.add_row("test accuracy", *(spread(accuracies[kind], "share", wide) for kind in KINDS))
@@ -117,12 +118,12 @@ def _quantities(result: StudyResult, wide: bool) -> Table:
 
 
 def spread(values: list[float], form: str, wide: bool) -> str:
-    """Mean and, on wide terminals, range as text; of "power" values, the mean exponent."""
+    """Median and, on wide terminals, range as text."""
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return "-"
-    mean, least, most = (one(value, form) for value in (aggregate.mean(known), min(known), max(known)))
-    return f"{mean} ({least} - {most})" if wide else mean
+    middle, least, most = (one(value, form) for value in (aggregate.median(known), min(known), max(known)))
+    return f"{middle} ({least} - {most})" if wide else middle
 
 
 def one(value: float, form: str) -> str:

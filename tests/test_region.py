@@ -1,0 +1,342 @@
+"""What a user sees of a region and of a polyhedron: values, shapes, conventions, and clear errors for bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyregions as pr
+
+# Units x, y and x + 2 y - 1; outputs are the three activations summed in two ways.
+LAYERS = [([[1.0, 0.0], [0.0, 1.0], [1.0, 2.0]], [0.0, 0.0, -1.0]), ([[1.0, -1.0, 0.0], [0.0, 1.0, 1.0]], [0.0, 0.25])]
+X = [0.25, 0.125]  # x, y > 0, third unit off
+
+
+@pytest.fixture
+def net():
+    return pr.Network.from_arrays(LAYERS)
+
+
+@pytest.fixture
+def region(net):
+    return net.region(X, domain=pr.Box(-2, 2))
+
+
+def test_pattern_map_and_rows(region):
+    assert region.pattern.tolist() == [1, 1, 0] and region.pattern.dtype == np.uint8
+    assert region.affine_map.W.tolist() == [[1, -1], [0, 1]] and region.affine_map.c.tolist() == [0, 0.25]
+    assert region.affine_map(X).tolist() == [0.125, 0.375]
+    rows = region.halfspaces
+    assert rows.A[:3].tolist() == [[-1, 0], [0, -1], [1, 2]] and rows.b[:3].tolist() == [0, 0, 1]  # outward
+    assert list(rows.labels[:3]) == [pr.Label(0, 0, 0), pr.Label(0, 1, 0), pr.Label(0, 2, 1)]
+    assert rows.labels[3] == pr.Label(-1, 0, 0) and not rows.labels[-1].is_unit and len(rows) == len(rows.labels) == 7
+    assert region.witness.shape == (2,) and (rows.A @ region.witness < rows.b).all()
+    assert repr(region) == "Region(3 units, 7 rows in 2 dimensions)"
+
+
+def test_map_up_to_a_stage(region):
+    before, after = region.affine_map_to(0), region.affine_map_to(0, after=True)
+    assert before.W.tolist() == LAYERS[0][0] and before.c.tolist() == [0, 0, -1]
+    assert after.W.tolist() == [[1, 0], [0, 1], [0, 0]] and after.c.tolist() == [0, 0, 0]
+    assert (region.affine_map_to(-1).W == region.affine_map.W).all()
+    with pytest.raises(ValueError, match="stage 1 does not exist: stages are 0 to 0"):
+        region.affine_map_to(1)
+
+
+def test_facets(region):
+    facets = region.facets
+    assert [f.rows for f in facets] == facets.groups == [(0,), (1,), (2,)]
+    assert {tuple(f.labels) for f in facets} >= {(pr.Label(0, 2, 1),)}
+    third = facets[2]
+    assert third.normal.tolist() == [1, 2] and third.offset == 1 and not third.on_domain
+    assert third.normal @ third.witness > third.offset
+    assert facets[-1].index == len(facets) - 1 and [f.index for f in facets[:2]] == [0, 1]
+    assert {row for r in facets.redundant for row in r.rows} | {row for f in facets for row in f.rows} == set(range(7))
+    assert all(r.proof in ("box", "stage", "enclosure", "basis") for r in facets.redundant)
+    assert facets.normals.shape == facets.witnesses.shape == (len(facets), 2)
+
+
+def test_chebyshev_and_boundedness(region):
+    # Triangle (0, 0), (1, 0), (0, 1/2): radius = area / half the perimeter.
+    radius = 0.25 / ((1.5 + np.sqrt(1.25)) / 2)
+    low, high = region.chebyshev.radius_bounds
+    assert low <= region.chebyshev.radius <= high and low - 1e-8 <= radius <= high + 1e-8 and high - low < 1e-8
+    assert region.is_bounded and region.is_bounded_modulo_lineality and region.boundedness.rank == 2
+
+
+def test_unbounded_regions(net):
+    r = net.region([5.0, 5.0])
+    assert not r.is_bounded and r.chebyshev.radius == np.inf and r.chebyshev.proof == "direction"
+    assert r.boundedness.rank_bounds[1] == 2
+    assert net.region(X).is_bounded  # a triangle without any domain
+
+
+def test_neighbors(region, net):
+    neighbors = region.neighbors()
+    assert neighbors is region.neighbors() and len(neighbors) == 3
+    assert [n.changed_units for n in neighbors] == [(0,), (1,), (2,)]
+    third = neighbors[2]
+    assert third.pattern.tolist() == [1, 1, 1] and third.facet.labels == (pr.Label(0, 2, 1),)
+    other = third.region()
+    assert other.pattern.tolist() == [1, 1, 1] and other.domain is region.domain
+    W = region.affine_map.W + np.outer(neighbors.changes[2], third.facet.normal)
+    assert np.allclose(W, third.affine_map.W) and np.allclose(other.affine_map.W, W)
+    c = region.affine_map.c - neighbors.changes[2] * third.facet.offset
+    assert np.allclose(c, third.affine_map.c)
+    assert (neighbors.patterns[1] == neighbors[1].pattern).all() and len(neighbors[1:]) == 2
+
+
+def test_similarity_of_neighbors(region):
+    neighbors = region.neighbors()
+    W = region.affine_map.W
+    for k, n in enumerate(neighbors):
+        V = n.affine_map.W
+        whole = (W * V).sum() / np.linalg.norm(W) / np.linalg.norm(V)
+        assert neighbors.cosines()[k] == pytest.approx(whole)
+        assert neighbors.relative_changes()[k] == pytest.approx(np.linalg.norm(V - W) / np.linalg.norm(W))
+        with np.errstate(invalid="ignore"):
+            rows = (W * V).sum(1) / np.linalg.norm(W, axis=1) / np.linalg.norm(V, axis=1)
+        assert neighbors.class_cosines()[k] == pytest.approx(rows, nan_ok=True)
+
+
+def test_decision_boundaries(net):
+    # f_0 - f_1 = x - 2 y - 1/4 on this region; it changes sign inside.
+    found = net.region(X, domain=pr.Box(-1, 1)).decision_boundaries()
+    assert len(found) == 1 and found.crossed and found.classes == (True, True)
+    pair = found[0]
+    assert (pair.i, pair.j, pair.crosses, pair.identical, pair.piece) == (0, 1, True, False, True)
+    for point, sign in ((pair.positive, 1), (pair.negative, -1)):
+        f = net(point)
+        assert np.sign(f[0] - f[1]) == sign
+    assert pair.piece_witness is not None and found.class_witnesses.shape == (2, 2)
+
+
+def test_identical_outputs():
+    net = pr.Network.from_arrays([(np.eye(2), [0, 0]), ([[1, 2], [1, 2], [0, 1]], [1, 1, 0])])
+    found = net.region([1.0, 1.0], domain=pr.Box(-1, 3)).decision_boundaries()
+    assert [pair.identical for pair in found] == [True, False, False]
+    assert found[0].crosses is False and found[0].sign == 0 and found[0].positive is None
+    one = pr.Network.from_arrays([(np.eye(2), [0, 0]), ([[1, 2]], [1])]).region([1.0, 1.0])
+    assert len(one.decision_boundaries()) == 0 and not one.decision_boundaries().crossed
+
+
+@pytest.mark.parametrize(("norm", "third"), [(2, 0.5 / np.sqrt(5)), (1, 0.25), (np.inf, 0.5 / 3), ("linf", 0.5 / 3)])
+def test_distances(region, norm, third):
+    d = region.distances(norm=norm)
+    assert d.rows == pytest.approx([0.25, 0.125, third])
+    assert (d.lower <= d.rows).all() and (d.rows <= d.upper).all() and (d.upper - d.lower < 1e-14).all()
+    assert d.nearest == pytest.approx(0.125) and d.nearest_row == 1 and d.label == pr.Label(0, 1, 0)
+    assert d.nearest_bounds[0] <= 0.125 <= d.nearest_bounds[1]
+    assert d.domain == pytest.approx(1.75) and d.domain_bounds[0] <= 1.75 <= d.domain_bounds[1]
+
+
+def test_distances_of_other_points_and_constant_units(net):
+    r = net.region(X)
+    assert r.distances().domain == np.inf
+    assert r.distances([0.0, 0.25]).nearest == 0.0
+    with pytest.raises(ValueError, match="not in this region"):
+        r.distances([3.0, 3.0])
+    with pytest.raises(ValueError, match="norm must be 1, 2 or np.inf, got 3"):
+        r.distances(norm=3)
+    with pytest.raises(ValueError, match="not made from a point: pass x"):
+        net.region(pattern=[1, 1, 0]).distances()
+    dead = pr.Network.from_arrays([([[1.0], [0.0]], [0.0, 1.0]), ([[1.0, 1.0]], [0.0])]).region([0.5])
+    assert dead.distances().rows.tolist() == [0.5, np.inf] and dead.distances().nearest == 0.5
+    edge = net.region([0.25, 0.0625], domain=pr.Box(0.0625, 1), tie="any")
+    assert edge.distances().domain == 0.0  # as for an image with a pixel at its bound
+
+
+def test_maximize_project_and_image(region):
+    best = region.maximize([1.0, 0.0])
+    assert best.status == "optimal" and best.value == pytest.approx(1.0) and best.bounds[0] <= 1 <= best.bounds[1]
+    assert region.contains(best.point)
+    near = region.project([2.0, 2.0])
+    assert near.value == pytest.approx(np.sqrt(5), rel=1e-6) and region.contains(near.point)
+    image = region.image()
+    assert len(image) == 2 and list(image)[0] == pytest.approx((-0.5, 1.0))
+    assert list(image)[1] == pytest.approx((0.25, 0.75))
+    assert (image.lower_bounds[:, 0] <= image.lower_bounds[:, 1]).all() and image.upper_bounds.shape == (2, 2)
+
+
+def test_maximize_without_bound(net):
+    assert net.region([5.0, 5.0]).maximize([1.0, 1.0]).status == "unbounded"
+    assert net.region([5.0, 5.0]).image().upper.max() == np.inf
+
+
+def test_contains_is_exact_and_closed(region):
+    assert region.contains([0.0, 0.5]) and region.contains([1.0, 0.0])
+    assert not region.contains([0.0, 0.5], interior=True)
+    assert not region.contains([np.nextafter(1.0, 2.0), 0.0]) and not region.contains([0.5, -5e-324])
+    with pytest.raises(ValueError, match=r"y has shape \(3,\)"):
+        region.contains([0, 0, 0])
+
+
+def test_intersect(region):
+    part = region.intersect([[1.0, 0.0]], [0.5])
+    assert isinstance(part, pr.Region) and not part.contains([0.75, 0.0]) and part.contains(X)
+    assert part.point is not None and part.halfspaces.labels[-1] == pr.Label(-1, 0, 2)
+    assert part.verify().counts["facets"] == len(part.facets)
+    away = region.intersect([[-1.0, 0.0]], [-0.5])
+    assert isinstance(away, pr.Region) and away.point is None
+    twice = part.intersect([[0.0, 1.0]], [0.125])
+    assert twice and twice.halfspaces.labels[-1] == pr.Label(-1, 1, 2)
+    nothing = region.intersect([[-1.0, 0.0]], [-2.0])
+    assert not nothing and isinstance(nothing, pr.NoInterior) and nothing.verify().counts == {"no interior": 1}
+    with pytest.raises(ValueError, match="row 0 of A is zero"):
+        region.intersect([[0.0, 0.0]], [1.0])
+    with pytest.raises(ValueError, match=r"expected \(N, 2\)"):
+        region.intersect([[1.0]], [1.0])
+
+
+def test_patterns_without_interior(net):
+    r = net.region(pattern=[1, 1, 0])
+    assert r and r.point is None and r.contains(X)
+    nothing = net.region(pattern=[0, 0, 1])  # x, y < 0 but x + 2 y > 1
+    assert not nothing and nothing.verify().counts == {"no interior": 1}
+    assert len(nothing.rows) == len(nothing.multipliers) and nothing.proof in repr(nothing)
+    assert not net.region(pattern=[0, 1, 0], domain=pr.Box(0, 1))
+
+
+def test_answers_cannot_be_changed(region):
+    for array in (region.pattern, region.witness, region.halfspaces.A, region.affine_map.W, region.chebyshev.center):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+
+
+def test_stats_count_the_decisions(region):
+    region.facets  # noqa: B018
+    stats = region.stats()
+    assert stats["undecided"] == 0 and sum(stats[k] for k in ("triage", "tight", "basis", "exact")) > 0
+
+
+# ---- domains
+
+
+def test_a_point_outside_the_domain(net):
+    message = r"coordinate 1 is 7.0, the bounds are \[0.0, 1.0\].*scaled"
+    with pytest.raises(pr.OutsideDomainError, match=message) as caught:
+        net.region([0.5, 7.0], domain=pr.Box(0, 1))
+    assert isinstance(caught.value, ValueError)
+    with pytest.raises(pr.OutsideDomainError, match="violates domain row 1"):
+        net.region([3.0, 3.0], domain=pr.Polyhedron([[1.0, 0.0], [0.0, 1.0]], [4.0, 1.0]))
+    assert net.region([1.0, 0.25], domain=pr.Box(0, 1)).pattern.tolist() == [1, 1, 1]  # the boundary belongs to it
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "message"),
+    [
+        (0, 0, "flat: both bounds are 0"),
+        ([0, 1], [1, 1], "flat in coordinate 1: both bounds are 1"),
+        (1, 0, "empty: 1.0 > 0.0"),
+        ([0, 2], [1, 1], "empty in coordinate 1: 2.0 > 1.0"),
+        (np.nan, 1, "NaN"),
+        ([0, 0, 0], [1, 1], "one length"),
+        (np.zeros((2, 2)), 1, r"shape \(2, 2\)"),
+        ("a", 1, "numbers or vectors"),
+    ],
+)
+def test_bad_boxes(lower, upper, message):
+    with pytest.raises(ValueError, match=message):
+        pr.Box(lower, upper)
+
+
+def test_boxes():
+    assert pr.Box(0, 1).dim is None and pr.Box([0, 0], 1).dim == 2
+    assert pr.Box(-np.inf, [1, 2]).contains([-1e300, 2]) and not pr.Box(0, 1).contains([0.5, 1.5])
+    assert repr(pr.Box(0, 1)) == "Box(0.0, 1.0)" and repr(pr.Box([0, 0], 1)) == "Box(2 coordinates)"
+
+
+def test_half_open_boxes(net):
+    r = net.region(X, domain=pr.Box([0.125, -np.inf], [np.inf, 0.5]))
+    assert [tuple(label) for label in r.halfspaces.labels[3:]] == [(-1, 0, 0), (-1, 1, 1)]
+    r.chebyshev  # noqa: B018
+    assert r.verify().total > 0
+
+
+def test_an_infeasible_polyhedron_as_domain(net):
+    empty = pr.Polyhedron([[1.0, 0.0], [-1.0, 0.0]], [0.0, -1.0])
+    with pytest.raises(pr.EmptyDomainError, match="the polyhedron is empty: rows .*relax one of them") as caught:
+        net.region(X, domain=empty)
+    assert isinstance(caught.value.certificate, pr.NoInterior) and isinstance(caught.value, ValueError)
+    flat = pr.Polyhedron([[1.0, 0.0], [-1.0, 0.0]], [0.25, -0.25])
+    with pytest.raises(pr.EmptyDomainError, match="empty or flat"):
+        net.region(X, domain=flat)
+    with pytest.raises(ValueError, match="polyhedron has 1 coordinates"):
+        net.region(X, domain=pr.Polyhedron([[1.0]], [1.0]))
+
+
+# ---- polyhedra without a network
+
+
+def test_polyhedron():
+    p = pr.Polyhedron([[-1, 0], [0, -1], [1, 1], [2, 2], [1, 1]], [0, 0, 1, 2, 3])
+    assert [f.rows for f in p.facets] == [(0,), (1,), (2, 3)]  # coincident rows are one facet
+    assert [r.rows for r in p.facets.redundant] == [(4,)]
+    assert p.has_interior and not p.is_empty and p.certificate is None and p.is_bounded and p.dim == 2
+    assert p.chebyshev.radius == pytest.approx(1 / (2 + np.sqrt(2)), rel=1e-8)
+    assert p.contains([0.5, 0.5]) and not p.contains([0.5, 0.5], interior=True)
+    assert p.pattern.shape == (0,) and p.facets[0].labels == (pr.Label(-1, 0, 2),)
+    report = p.verify()
+    assert report.counts["facets"] == 3 and report.counts["redundant"] == 1 and report.counts["chebyshev"] == 1
+    assert not p.intersect([[1.0, 0.0]], [0.25]).contains([0.5, 0.25])
+    assert repr(p) == "Polyhedron(5 rows in 2 dimensions)"
+
+
+def test_polyhedron_in_a_box():
+    p = pr.Polyhedron([[1.0, 1.0]], [1.5], box=pr.Box(0, 1))
+    assert len(p.halfspaces) == 5 and p.halfspaces.labels[4] == pr.Label(-1, 0, 2)
+    assert len(p.facets) == 5 and p.verify().counts["facets"] == 5
+
+
+def test_bounding_box():
+    low, high = pr.Polyhedron([[-1, 0], [0, -1], [1, 2]], [0, 0, 1]).bounding_box
+    assert low == pytest.approx([0, 0], abs=1e-9) and high == pytest.approx([1, 0.5])
+    assert (low <= 0).all() and (high >= [1, 0.5]).all()
+
+
+def test_empty_and_flat_polyhedra():
+    empty = pr.Polyhedron([[1.0], [-1.0]], [0.0, -1.0])
+    assert empty.is_empty and not empty.has_interior and empty.certificate.verify().strict
+    assert not empty.contains([0.5])
+    with pytest.raises(pr.EmptyDomainError, match="is empty"):
+        empty.facets  # noqa: B018
+    flat = pr.Polyhedron([[1.0], [-1.0]], [0.0, 0.0])
+    assert not flat.has_interior and flat.contains([0.0]) and not flat.certificate.verify().strict
+    with pytest.raises(pr.UndecidedError, match="may be flat"):
+        flat.is_empty  # noqa: B018
+    with pytest.raises(pr.EmptyDomainError):
+        flat.contains([0.0], interior=True)
+
+
+def test_unbounded_polyhedra():
+    cone = pr.Polyhedron([[-1.0, 0.0], [0.0, -1.0]], [0.0, 0.0])
+    assert not cone.is_bounded and cone.chebyshev.radius == np.inf
+    assert not pr.Polyhedron([[-1.0, 0.0]], [0.0]).is_bounded
+    strip = pr.Polyhedron([[-1.0, 0.0], [1.0, 0.0]], [0.0, 3.0])
+    assert strip.boundedness.bounded is not True and strip.chebyshev.radius == pytest.approx(1.5)
+    for p in (cone, pr.Polyhedron([[-1.0, 0.0]], [0.0])):
+        p.chebyshev, p.boundedness  # noqa: B018
+        assert p.verify().counts["boundedness"] == 1
+
+
+@pytest.mark.parametrize(
+    ("A", "b", "message"),
+    [
+        ([[1.0, 0.0], [0.0, 0.0]], [1.0, 1.0], "row 1 of A is zero"),
+        ([[1.0, 0.0]], [1.0, 2.0], r"A has shape \(1, 2\) and b \(2,\)"),
+        ([[np.nan]], [1.0], r"A holds nan at index \(0, 0\)"),
+        ([[1.0]], [np.inf], "b holds inf"),
+        ([[1j]], [1.0], "must be real numbers"),
+        (np.ones((2, 2, 2)), [1.0, 1.0], "expected"),
+    ],
+)
+def test_bad_polyhedra(A, b, message):
+    with pytest.raises(ValueError, match=message):
+        pr.Polyhedron(A, b)
+
+
+def test_labels_read_well():
+    texts = [str(pr.Label(-1, 2, side)) for side in range(3)]
+    assert texts == ["lower bound of coordinate 2", "upper bound of coordinate 2", "domain row 2"]
+    labels = pr.Network.from_arrays(LAYERS).region(X).halfspaces.labels
+    assert repr(labels) == "Labels(3 rows)" and isinstance(labels[0], pr.Label) and len(list(labels)) == 3
