@@ -104,13 +104,15 @@ def facet_line(name: str, peer: str, repeat: int, limits: Limits, box: bool) -> 
     seconds: list[float] = []
     peer_seconds: list[float] = []
     notes: set[str] = set()
-    count = rows = 0
+    counts: list[int] = []
+    rows = 0
     for x in points(len(layers[0][0][0]), repeat):
         domain = pr.Box(x - SIDE, x + SIDE) if box else None
         elapsed, (region, ours) = timed(lambda x=x, domain=domain: our_facets(net, x, domain))
         A, b = np.array(region.halfspaces.A), np.array(region.halfspaces.b)
         seconds.append(elapsed)
-        count, rows = len(region.facets), len(b)
+        counts.append(len(region.facets))
+        rows = len(b)
         spent, theirs, tested, note = run_peer(peer, layers, x, A, b, box, limits)
         peer_seconds.append(spent)
         notes.add("; ".join(part for part in (settle(A, b, ours, theirs, tested), note) if part))
@@ -119,7 +121,7 @@ def facet_line(name: str, peer: str, repeat: int, limits: Limits, box: bool) -> 
         f"facets {name}",
         domain_name,
         rows,
-        count,
+        statistics.median_low(counts),
         statistics.median(seconds),
         peer,
         statistics.median(peer_seconds),

@@ -32,7 +32,11 @@ def within(limit: float, function: Callable[..., Any], *arguments: Any) -> tuple
     sender.close()
     try:
         # The limit is on the call: a minute more covers the start of a process that imports torch and Gurobi.
-        return receiver.recv() if receiver.poll(limit + 60) else (limit, None)
+        if not receiver.poll(limit + 60):
+            return limit, None
+        answer: tuple[float, Any] = receiver.recv()
+        child.join(10)
+        return answer
     finally:
         child.terminate()
         child.join()

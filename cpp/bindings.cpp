@@ -257,7 +257,9 @@ py::object python_exception(const std::exception_ptr& error) {
     instance.attr("labels") = labels;
     return instance;
   } catch (const UndecidedError& e) {
-    return py::reinterpret_borrow<py::object>(undecided_type)(e.what());
+    py::object instance = py::reinterpret_borrow<py::object>(undecided_type)(e.what());
+    instance.attr("rows") = py::tuple(py::cast(e.rows()));
+    return instance;
   } catch (const std::exception& e) {
     return py::reinterpret_borrow<py::object>(PyExc_ValueError)(e.what());
   }
@@ -422,14 +424,11 @@ void register_cell(py::module_& m) {
            })
       .def("facets",
            [](Cell& c, bool allow_undecided, int workers) {
-             const Facets* f = run([&] { return &c.facets(workers); });
-             if (!f->undecided.empty() && !allow_undecided)
-               throw UndecidedError("whether row " + std::to_string(f->undecided[0]) + " (" + to_string(c.rows().label(f->undecided[0])) +
-                                    ") is a facet stayed undecided" +
-                                    (f->undecided.size() > 1 ? ", and " + std::to_string(f->undecided.size() - 1) + " more rows" : ""));
+             const int threads = workers > 0 ? workers : available_cpus();
+             const Facets* f = run([&] { return allow_undecided ? &c.facets(threads) : &c.decided_facets(threads); });
              return facets_dict(*f);
            },
-           py::arg("allow_undecided") = false, py::arg("workers") = 1)
+           py::arg("allow_undecided") = false, py::arg("workers") = 0)
       .def("chebyshev", [](Cell& c) { return ball_dict(*run([&] { return &c.ball(); })); })
       .def("boundedness", [](Cell& c) { return bounds_dict(*run([&] { return &c.bounds(); })); })
       .def("neighbors",
@@ -509,8 +508,9 @@ PYBIND11_MODULE(_core, m) {
     } catch (const OnBoundaryError&) {
       const py::object instance = python_exception(p);
       PyErr_SetObject(on_boundary_type, instance.ptr());
-    } catch (const UndecidedError& e) {
-      PyErr_SetString(undecided_type, e.what());
+    } catch (const UndecidedError&) {
+      const py::object instance = python_exception(p);
+      PyErr_SetObject(undecided_type, instance.ptr());
     } catch (const OutsideDomainError& e) {
       PyErr_SetString(PyExc_ValueError, e.what());
     }
@@ -518,6 +518,9 @@ PYBIND11_MODULE(_core, m) {
   register_network(m);
   register_domain(m);
   register_cell(m);
+#ifdef PYREGIONS_HIGHS_VERSION
+  m.attr("highs_built_with") = PYREGIONS_HIGHS_VERSION;  // the headers' version; the library's is asked at import
+#endif
   m.def("highs_version", &highs_version);
   m.def("available_cpus", &available_cpus);
   m.def("cell_at", [](std::shared_ptr<Network> network, const Array& point, const Domain& domain, const std::string& tie) {

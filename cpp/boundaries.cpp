@@ -34,6 +34,7 @@ class BoundarySearch {
     std::copy(interior.begin(), interior.end(), one.data());
     const Network::Values v = net_.forward_masked(rows.pattern(), one);
     value_.assign(v.out.data(), v.out.data() + m);
+    lean_ = first_stage_lean(rows, frame_);
   }
 
   // A point y with q.f <= rhs for all rows, at least `margin` (relative) inside the cell; or multipliers (per output row,
@@ -73,8 +74,7 @@ class BoundarySearch {
       }
       for (Index k = 0; k < K; ++k) row[k] /= length[at(i)];
       b[at(R + i)] = rest / length[at(i)];
-      if (frame_.kind == Frame::Kind::first_stage)  // so that the implied multipliers come out positive, see reduce
-        for (Index k = 0; k < K; ++k) row[k] += frame_.lower_row[at(k)] >= 0 ? -tilt : tilt;
+      axpy(-tilt, lean_.data(), row, K);  // so that implied multipliers come out positive
       scale.push_back(norm2(row, K));
     }
     Vector lower = frame_.lower, upper = frame_.upper;
@@ -112,19 +112,12 @@ class BoundarySearch {
   // Proves that q.f <= 0 on the whole cell, for q = sum over the conditions of -multiplier * q_i: the form q.f - sum
   // lambda h has a supremum <= 0.
   bool implied(const Vector& q, const SparseRow& cell) const {
-    const Index m = net_.outputs();
-    Matrix unit(1, net_.units()), output(1, m);
+    Matrix unit(1, net_.units()), output(1, net_.outputs());
     std::copy(q.begin(), q.end(), output.data());
+    if (implied_by_stage(output, cell)) return true;
+    if (frame_.kind == Frame::Kind::first_stage) return false;
     for (const auto& [row, value] : cell)
       if (row < rows_.units()) unit(0, row) = -rows_.side(row) * value;
-    if (frame_.kind == Frame::Kind::first_stage) {
-      const Network::Stage& s = net_.stages()[0];
-      const Network::Forms f = net_.backward(rows_.pattern(), unit, output, s.pre);
-      if (!(f.c[0] + f.c_err[0] * (1 + 2 * kUnit) <= 0)) return false;
-      for (Index k = 0; k < s.width; ++k)
-        if (!(rows_.side(k) * f.g(0, k) >= f.g_err(0, k))) return false;
-      return true;
-    }
     Network::Forms f = net_.backward(rows_.pattern(), unit, output, 0);
     SparseRow outer;
     for (const auto& [row, value] : cell)
@@ -142,6 +135,20 @@ class BoundarySearch {
     const Enclosure& e = enclosure_();
     if (e.finite()) return sup_over_box(f, e.lower, e.upper)[0] <= 0;
     return implied_by_basis(output, cell);
+  }
+
+  // In the coordinates of the first stage, whose own multipliers follow from the deeper ones.
+  bool implied_by_stage(const Matrix& output, const SparseRow& cell) const {
+    if (!rows_.domain().is_all() || net_.stages().empty() || !net_.is_cut(net_.stages()[0].pre, 1)) return false;
+    const Network::Stage& s = net_.stages()[0];
+    Matrix unit(1, net_.units());
+    for (const auto& [row, value] : cell)
+      if (row >= s.width) unit(0, row) = -rows_.side(row) * value;
+    const Network::Forms f = net_.backward(rows_.pattern(), unit, output, s.pre);
+    if (!(f.c[0] + f.c_err[0] * (1 + 2 * kUnit) <= 0)) return false;
+    for (Index k = 0; k < s.width; ++k)
+      if (!(rows_.side(k) * f.g(0, k) >= f.g_err(0, k))) return false;
+    return true;
   }
 
   // The same when nothing bounds the residual: the rows are a basis, and q.f = sum lambda a exactly with lambda > 0.
@@ -212,7 +219,7 @@ class BoundarySearch {
   const Network& net_;
   Frame frame_;
   Matrix slope_;
-  Vector value_;
+  Vector value_, lean_;
 };
 
 // Relative steps of the proposals: how far inside walls and differences a witness should lie, and the tilt of reduce. The
@@ -281,19 +288,61 @@ void decide_pair(const BoundarySearch& search, const RowSystem& rows, const Netw
   pair.crosses = other == 0 || same == 0 ? 0 : other < 0 || same < 0 ? -1 : 1;
 }
 
-// Does "winner first, second next, all others behind" happen inside?
-int decide_order(const BoundarySearch& search, Index outputs, Index winner, Index second, Vector& witness) {
+// f_k - f_i as an exact vector: coefficients, then the constant.
+DyadicVector exact_difference(const RowSystem& rows, Index k, Index i) {
+  const Network::ExactForm form = rows.network()->backward_exact(rows.pattern(), {}, {{k, Dyadic(1.0)}, {i, Dyadic(-1.0)}}, 0);
+  const Index d = form.g.size();
+  DyadicVector whole(d + 1), last(d + 1);
+  std::copy(form.g.mantissa.begin(), form.g.mantissa.end(), whole.mantissa.begin());
+  whole.exponent = form.g.exponent;
+  last.mantissa[at(d)] = form.c.mantissa;
+  last.exponent = form.c.exponent;
+  whole.add(last);
+  return whole;
+}
+
+// Outputs that tie with i and j wherever f_i = f_j: f_k - f_i is a multiple of f_j - f_i, exactly. Floats only say where to
+// look.
+std::vector<std::uint8_t> tied_outputs(const RowSystem& rows, const Network::Affine& map, Index i, Index j) {
+  const Index m = map.A.rows(), d = rows.dim();
+  std::vector<std::uint8_t> tied(at(m), 0);
+  Vector u(at(d)), v(at(d));
+  for (Index c = 0; c < d; ++c) u[at(c)] = map.A(j, c) - map.A(i, c);
+  const double size = dot(u.data(), u.data(), d), error = map.A_err[at(i)] + map.A_err[at(j)];
+  for (Index k = 0; k < m; ++k) {
+    if (k == i || k == j) continue;
+    double scale = 0;
+    for (Index c = 0; c < d; ++c) {
+      v[at(c)] = map.A(k, c) - map.A(i, c);
+      scale = std::max({scale, std::fabs(map.A(k, c)), std::fabs(map.A(i, c)), std::fabs(map.A(j, c))});
+    }
+    const double t = size > 0 ? dot(u.data(), v.data(), d) / size : 0.0;
+    double off = 0;
+    for (Index c = 0; c < d; ++c) off = std::max(off, std::fabs(v[at(c)] - t * u[at(c)]));
+    // Far from a multiple, with room for every rounding of these lines.
+    const double slop = (1 + std::fabs(t)) * (error + map.A_err[at(k)] + scale * gamma(8 * d + 16)) + underflow(8);
+    if (size > 0 && off > 8 * slop && off > 0x1p-20 * scale) continue;
+    rows.tally().exact += 1;
+    const DyadicVector p = exact_difference(rows, j, i), q = exact_difference(rows, k, i);
+    tied[at(k)] = q.all_zero() || parallel_sign(p, q) != 0 ? 1 : 0;
+  }
+  return tied;
+}
+
+// Does "winner first, second next, all others that are not tied behind" happen inside?
+int decide_order(const BoundarySearch& search, const std::vector<std::uint8_t>& tied, Index winner, Index second, Vector& witness) {
   std::vector<OutputRow> strict{{search.difference(second, winner), 0}};
-  for (Index k = 0; k < outputs; ++k)
-    if (k != winner && k != second) strict.push_back({search.difference(k, second), 0});
+  for (std::size_t k = 0; k < tied.size(); ++k)
+    if (static_cast<Index>(k) != winner && static_cast<Index>(k) != second && !tied[k])
+      strict.push_back({search.difference(static_cast<Index>(k), second), 0});
   return decide(search, strict, witness);
 }
 
-// The set where i and j are both above all others is open and convex; f_i = f_j has a piece of dimension d - 1 in it
-// exactly when both orders of i and j occur there.
-void decide_piece(const BoundarySearch& search, Index outputs, ClassPair& pair) {
-  const int first = decide_order(search, outputs, pair.i, pair.j, pair.first);
-  const int second = first == 0 ? 0 : decide_order(search, outputs, pair.j, pair.i, pair.second);
+// Outputs tied with i and j on f_i = f_j never decide there. The set where i and j are above all others is open and
+// convex; f_i = f_j has a piece of dimension d - 1 in it exactly when both orders of i and j occur there.
+void decide_piece(const BoundarySearch& search, const std::vector<std::uint8_t>& tied, ClassPair& pair) {
+  const int first = decide_order(search, tied, pair.i, pair.j, pair.first);
+  const int second = first == 0 ? 0 : decide_order(search, tied, pair.j, pair.i, pair.second);
   pair.piece = first == 0 || second == 0 ? 0 : first < 0 || second < 0 ? -1 : 1;
 }
 
@@ -324,8 +373,9 @@ const DecisionBoundaries& Cell::decision_boundaries() {
     for (const ClassPair& pair : result.pairs) {
       if (pair.i != i && pair.j != i) continue;
       const Index other = pair.i == i ? pair.j : pair.i;
+      if (pair.identical) continue;  // largest together
       strict.push_back({search.difference(other, i), 0});
-      if (pair.identical || (pair.crosses == 0 && pair.sign == (pair.i == i ? -1 : 1))) never = true;
+      if (pair.crosses == 0 && pair.sign == (pair.i == i ? -1 : 1)) never = true;
     }
     if (never)
       result.classes[at(i)] = 0;
@@ -335,10 +385,16 @@ const DecisionBoundaries& Cell::decision_boundaries() {
       result.classes[at(i)] = decide(search, strict, result.witness[at(i)]);
   }
   for (ClassPair& pair : result.pairs) {
-    if (result.classes[at(pair.i)] == 0 || result.classes[at(pair.j)] == 0 || pair.crosses == 0)
+    if (pair.crosses == 0) {
       pair.piece = 0;
+      continue;
+    }
+    const std::vector<std::uint8_t> tied = tied_outputs(rows_, map, pair.i, pair.j);
+    const bool any_tied = std::find(tied.begin(), tied.end(), 1) != tied.end();
+    if (!any_tied && (result.classes[at(pair.i)] == 0 || result.classes[at(pair.j)] == 0))
+      pair.piece = 0;  // a piece has points with i, or j, strictly largest beside it
     else
-      decide_piece(search, m, pair);
+      decide_piece(search, tied, pair);
   }
   boundaries_ = std::move(result);
   return *boundaries_;

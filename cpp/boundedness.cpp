@@ -148,6 +148,45 @@ std::vector<Index> spanning_rows(const RowSystem& rows) {
   return span;
 }
 
+// +-e_k with A u <= 0: the open sides of half-open boxes and strips along an axis, where no strict direction exists.
+Vector axis_recession(const RowSystem& rows) {
+  const Index d = rows.dim();
+  Matrix axes(2 * d, d);
+  for (Index k = 0; k < d; ++k) {
+    axes(2 * k, k) = 1;
+    axes(2 * k + 1, k) = -1;
+  }
+  const RowSystem::Slacks s = rows.slacks(axes, true);
+  for (Index i = 0; i < 2 * d; ++i) {
+    bool may = true;
+    for (Index j = 0; j < rows.size() && may; ++j) may = s.value(i, j) >= -s.error(i, j);
+    if (!may) continue;
+    const std::vector<int> signs = rows.slack_signs(axes.row(i), true);
+    if (std::none_of(signs.begin(), signs.end(), [](int v) { return v < 0; })) return Vector(axes.row(i), axes.row(i) + d);
+  }
+  return {};
+}
+
+// Directions among the rows, opposite ones counted once, as far as floats and exact comparison tell: a bound on the rank.
+Index distinct_directions(const RowSystem& rows, const std::vector<Index>& span) {
+  const Halfspaces& all = rows.halfspaces();
+  const Index d = rows.dim();
+  std::vector<Index> heads;
+  for (const Index j : span) {
+    bool known = false;
+    for (const Index h : heads) {
+      const double cosine = dot(all.A.row(j), all.A.row(h), d) / (rows.norm_upper()[at(j)] * rows.norm_upper()[at(h)]);
+      // Only near multiples can be multiples; the exact test decides.
+      if (std::fabs(cosine) < 1 - 0x1p-20 || parallel_sign(rows.exact_row(j).a, rows.exact_row(h).a) == 0) continue;
+      known = true;
+      break;
+    }
+    if (!known) heads.push_back(j);
+    if (static_cast<Index>(heads.size()) >= d) return d;
+  }
+  return static_cast<Index>(heads.size());
+}
+
 void decide_first_stage(const RowSystem& rows, const Frame& frame, Boundedness& result) {
   // Product frame: z of the first stage is free (the rank was proven by the caller).
   if (!frame.free_units.empty()) {
@@ -192,7 +231,7 @@ Boundedness boundedness(const RowSystem& rows, const Vector& interior) {
     return result;
   }
   const std::vector<Index> span = spanning_rows(rows);
-  result.rank_upper = std::min(d, static_cast<Index>(span.size()));
+  result.rank_upper = distinct_directions(rows, span);
   if (static_cast<Index>(span.size()) <= d && independent(rows, span)) result.rank_lower = static_cast<Index>(span.size());
   if (result.rank_upper < d) {
     result.bounded = 0;
@@ -218,6 +257,12 @@ Boundedness boundedness(const RowSystem& rows, const Vector& interior) {
     return result;
   }
   if (result.bounded == 0) return result;
+  result.direction = axis_recession(rows);
+  if (!result.direction.empty()) {
+    result.bounded = 0;
+    result.proof = "direction";
+    return result;
+  }
   for (Index e = 0; e < frame.rows(); ++e)
     if (general[at(e)] > 0) result.multipliers.emplace_back(frame.row[at(e)], general[at(e)] / frame.length[at(e)]);
   for (Index k = 0; k < d; ++k) {

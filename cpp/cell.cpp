@@ -151,6 +151,14 @@ const Facets& Cell::facets(int workers) {
   return *facets_;
 }
 
+const Facets& Cell::decided_facets(int workers) {
+  const Facets& f = facets(workers);
+  if (f.undecided.empty()) return f;
+  const std::string more = f.undecided.size() > 1 ? ", and the same for " + std::to_string(f.undecided.size() - 1) + " more rows" : "";
+  throw UndecidedError("whether row " + std::to_string(f.undecided[0]) + ", " + to_string(rows_.label(f.undecided[0])) +
+                           ", is a facet stayed undecided" + more, f.undecided);
+}
+
 const Enclosure& Cell::enclosure() { return bounds().enclosure; }
 
 const Ball& Cell::ball() {

@@ -25,12 +25,6 @@ class OnBoundaryError : public std::runtime_error {
   std::vector<Label> labels_;
 };
 
-// A decision that no rung could make.
-class UndecidedError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
 class OutsideDomainError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -73,6 +67,7 @@ class Cell {
   const RowSystem& rows() const { return rows_; }
   const Vector& interior();  // strictly inside, proven; throws UndecidedError
   const Facets& facets(int workers);
+  const Facets& decided_facets(int workers);  // throws UndecidedError when a row stayed open
   const Ball& ball();
   const Boundedness& bounds();
   const Enclosure& enclosure();  // empty when the cell is not proven bounded

@@ -245,8 +245,9 @@ Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::fu
   Ball ball;
   const Frame frame = make_frame(rows, interior);
   const bool box = rows.domain().is_box();
+  Vector spread;  // multipliers of a positive combination, when the recession cone is trivial in the frame
   if (!box) {
-    ball.direction = strict_recession(rows, frame);
+    ball.direction = strict_recession(rows, frame, &spread);
     if (!ball.direction.empty()) {
       ball.center = interior;
       ball.radius = ball.lower = ball.upper = kInf;
@@ -291,7 +292,15 @@ Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::fu
   if (box) {
     offer(slack_sum_by_box(rows, multipliers, rows.domain().lower, rows.domain().upper), Proof::box);
   } else if (stage) {
+    // Rounding can leave an implied multiplier below 0; a little of a combination that makes all of them positive mends
+    // that, at a price proportional to it.
     offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
+    for (double share = 0x1p-44; ball.proof == Proof::none && share <= 0x1p-16; share *= 0x1p4) {
+      Vector mixed = best.row_multipliers;
+      for (std::size_t e = 0; e < mixed.size(); ++e) mixed[e] = std::max(0.0, mixed[e]) + share * std::max(0.0, spread[e]);
+      multipliers = to_rows(frame, mixed, {}, {}, false);
+      offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
+    }
   } else {
     if (enclosure && enclosure().finite())
       offer(slack_sum_by_box(rows, multipliers, enclosure().lower, enclosure().upper), Proof::bounded);

@@ -22,7 +22,6 @@ void add_row(Frame& frame, Index global, Index slot, double length, double slack
 
 Frame ambient_frame(const RowSystem& rows, const Vector& center, const Matrix& slack) {
   const Halfspaces& all = rows.halfspaces();
-  const Domain& domain = rows.domain();
   const std::vector<std::uint8_t>& zero = rows.zero_rows();
   Frame f;
   f.dim = rows.dim();
@@ -45,7 +44,6 @@ Frame ambient_frame(const RowSystem& rows, const Vector& center, const Matrix& s
       general.push_back(j);
     }
   }
-  (void)domain;
   f.G = gather_rows(all.A, general);
   for (std::size_t i = 0; i < general.size(); ++i) {
     const Index slot = static_cast<Index>(i);
@@ -139,7 +137,37 @@ bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix
   return true;
 }
 
+// A nonzero row whose length, or its reciprocal, is not a normal double cannot be normalised in floats.
+void require_usual_size(const RowSystem& rows) {
+  const Halfspaces& all = rows.halfspaces();
+  constexpr double kSmallest = std::numeric_limits<double>::min() / kUnit;
+  for (Index j = 0; j < rows.size(); ++j) {
+    if (rows.zero_rows()[at(j)]) continue;
+    const double length = norm2(all.A.row(j), rows.dim());
+    if (length > kSmallest && length < 1 / kSmallest && std::fabs(all.b[at(j)]) < 1 / kSmallest) continue;
+    throw UndecidedError("row " + std::to_string(j) + ", " + to_string(rows.label(j)) +
+                             ", is too small or too large for doubles: rescale the network's weights", {j});
+  }
+}
+
 }  // namespace
+
+Vector first_stage_lean(const RowSystem& rows, const Frame& frame) {
+  Vector lean(at(frame.dim), 0.0);
+  if (!rows.domain().is_all() || !rows.network() || rows.network()->stages().empty()) return lean;
+  const Network::Stage& first = rows.network()->stages()[0];
+  const Network::Node& hinge = rows.network()->nodes()[at(first.node)];
+  const auto live = [&](Index row) {
+    return row >= 0 && row < first.width && (rows.pattern()[at(row)] ? hinge.high[at(row)] : hinge.low[at(row)]) != 0.0;
+  };
+  for (Index e = 0; e < frame.rows(); ++e)
+    if (live(frame.row[at(e)])) axpy(-1.0, frame.G.row(e), lean.data(), frame.dim);
+  for (Index k = 0; k < frame.dim; ++k) {
+    if (live(frame.lower_row[at(k)])) lean[at(k)] += 1;
+    if (live(frame.upper_row[at(k)])) lean[at(k)] -= 1;
+  }
+  return lean;
+}
 
 bool Frame::has_bounds() const {
   return std::any_of(lower.begin(), lower.end(), [](double v) { return std::isfinite(v); }) ||
@@ -171,6 +199,7 @@ void Frame::recenter(const Vector& y) {
 }
 
 Frame make_frame(const RowSystem& rows, const Vector& center, bool allow_first_stage) {
+  require_usual_size(rows);
   Matrix one(1, rows.dim());
   std::copy(center.begin(), center.end(), one.data());
   const Matrix slack = rows.slacks(one).value;

@@ -6,6 +6,7 @@
 // first-stage rows are facets for free, and the live ones are plain bounds.
 #pragma once
 
+#include <limits>
 #include <vector>
 
 #include "predicates.h"
@@ -35,7 +36,12 @@ struct Frame {
   void recenter(const Vector& y);
 };
 
-// zero rows are left out. allow_first_stage: use the product structure where it exists.
+// Minus the sum of the outward unit rows of the live first-stage units, in all of R^d (else 0). A claimed row tilted by a
+// little of it leaves the proof in first-stage coordinates a positive multiplier on each of those units, which absorbs
+// the rounding of the float multipliers.
+Vector first_stage_lean(const RowSystem& rows, const Frame& frame);
+
+// zero rows are left out. Throws UndecidedError for rows that are nonzero but outside the range of doubles. allow_first_stage: use the product structure where it exists.
 Frame make_frame(const RowSystem& rows, const Vector& center, bool allow_first_stage = true);
 
 }  // namespace pyregions

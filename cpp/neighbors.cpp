@@ -36,9 +36,7 @@ Pattern Cell::across(const std::vector<Index>& group) const {
 
 const Cell::Neighbors& Cell::neighbors() {
   if (neighbors_) return *neighbors_;
-  const Facets& f = facets(1);
-  if (!f.undecided.empty())
-    throw UndecidedError("the neighbors need all facets, and " + to_string(rows_.label(f.undecided[0])) + " stayed undecided");
+  const Facets& f = decided_facets(1);
   Neighbors result;
   for (std::size_t i = 0; i < f.groups.size(); ++i) {
     if (f.on_domain[i]) continue;

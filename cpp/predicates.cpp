@@ -269,13 +269,20 @@ ExactRow RowSystem::exact_row(Index row) const {
   return exact;
 }
 
-bool RowSystem::coincide(Index i, Index j) const {
+bool RowSystem::parallel(Index i, Index j) const {
   ++tally_.exact;
+  return parallel_sign(exact_row(i).a, exact_row(j).a) > 0;
+}
+
+int RowSystem::compare_offsets(Index i, Index j) const {
   const ExactRow p = exact_row(i), q = exact_row(j);
-  if (parallel_sign(p.a, q.a) <= 0) return false;
-  for (Index k = 0; k < dim(); ++k)
-    if (!p.a[k].is_zero()) return (p.b * q.a[k]).compare(q.b * p.a[k]) == 0;
-  return false;
+  for (Index k = 0; k < dim(); ++k) {
+    const Dyadic x = p.a[k], y = q.a[k];
+    if (x.is_zero()) continue;
+    const int order = (p.b * y).compare(q.b * x);  // b_i y - b_j x, with x and y of one sign
+    return x.sign() > 0 ? order : -order;
+  }
+  return 0;
 }
 
 }  // namespace pyregions

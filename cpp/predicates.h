@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,16 @@
 #include "network.h"
 
 namespace pyregions {
+
+// A decision that no rung could make, and the rows that it is about (none when it is about the cell as a whole).
+class UndecidedError : public std::runtime_error {
+ public:
+  explicit UndecidedError(const std::string& what, std::vector<Index> rows = {}) : std::runtime_error(what), rows_(std::move(rows)) {}
+  const std::vector<Index>& rows() const { return rows_; }
+
+ private:
+  std::vector<Index> rows_;
+};
 
 using SparseRow = std::vector<std::pair<Index, double>>;  // (row, multiplier), rows ascending
 
@@ -77,8 +88,11 @@ class RowSystem {
   // The same in the pre-activations of a stage: mu over unit rows of stages >= stage only.
   Network::Forms stage_forms(const std::vector<SparseRow>& multipliers, int stage) const;
   ExactRow exact_row(Index row) const;
-  // Exact equality of hyperplanes and sides: (a_i, b_i) = t (a_j, b_j) with t > 0.
-  bool coincide(Index i, Index j) const;
+  // a_i = t a_j with t > 0, exactly. Requires: neither is zero.
+  bool parallel(Index i, Index j) const;
+  // For parallel rows the exact sign of b_i / |a_i| - b_j / |a_j|: negative when row i is the tighter one, 0 when they
+  // coincide.
+  int compare_offsets(Index i, Index j) const;
 
   Tally& tally() const { return tally_; }
 
@@ -107,7 +121,8 @@ struct Enclosure {
 // Upper bounds of g.x + c over the box, rounding and the forms' own error bounds included.
 Vector sup_over_box(const Network::Forms& forms, const Vector& lower, const Vector& upper);
 
-enum class Proof : std::uint8_t { box = 0, stage = 1, bounded = 2, basis = 3, direction = 4, opposite = 5, none = 255 };
+// parallel: the claimed row is a positive multiple of one other row, with a looser offset, exactly.
+enum class Proof : std::uint8_t { box = 0, stage = 1, bounded = 2, basis = 3, direction = 4, opposite = 5, parallel = 6, none = 255 };
 
 // Row i (with its group) is implied by other rows: h_i <= sum lambda_j h_j + (nonpositive) on the cell.
 struct Redundancy {

@@ -31,7 +31,7 @@ class Clock {
 
 }  // namespace
 
-std::vector<std::vector<Index>> group_rows(const RowSystem& rows) {
+Grouping group_rows(const RowSystem& rows) {
   const Halfspaces& all = rows.halfspaces();
   const std::vector<std::uint8_t>& zero = rows.zero_rows();
   const Index n = rows.size(), d = rows.dim();
@@ -40,23 +40,21 @@ std::vector<std::vector<Index>> group_rows(const RowSystem& rows) {
   Vector probe(at(d));
   for (Index k = 0; k < d; ++k) probe[at(k)] = std::cos(static_cast<double>(k * k + 3 * k + 1));
   struct Key {
-    double image, offset, width;
+    double image, width;
     Index row;
   };
   std::vector<Key> keys;
+  const double size = std::sqrt(static_cast<double>(d));
   for (Index j = 0; j < n; ++j) {
     if (zero[at(j)]) continue;
     const double low = rows.norm_lower()[at(j)], high = rows.norm_upper()[at(j)];
-    const double norm = high;
     if (!(low > 0)) {  // not even the length is certain: compare with everything
-      keys.push_back({0, 0, std::numeric_limits<double>::infinity(), j});
+      keys.push_back({0, std::numeric_limits<double>::infinity(), j});
       continue;
     }
-    const double size = std::sqrt(static_cast<double>(d));
     const double relative = (high - low) / low + gamma(2 * d + 8);
-    const double width = size * (all.A_err[at(j)] * size / low + 2 * relative) + gamma(d + 4) * size +
-                         (all.b_err[at(j)] + std::fabs(all.b[at(j)]) * relative) / low;
-    keys.push_back({dot(all.A.row(j), probe.data(), d) / norm, all.b[at(j)] / norm, 2 * width, j});
+    const double width = size * (all.A_err[at(j)] * size / low + 2 * relative) + gamma(d + 4) * size;
+    keys.push_back({dot(all.A.row(j), probe.data(), d) / high, 2 * width, j});
   }
   std::sort(keys.begin(), keys.end(), [](const Key& p, const Key& q) {
     return p.image != q.image ? p.image < q.image : p.row < q.row;
@@ -72,24 +70,34 @@ std::vector<std::vector<Index>> group_rows(const RowSystem& rows) {
   for (std::size_t p = 0; p < keys.size(); ++p)
     for (std::size_t q = p + 1; q < keys.size(); ++q) {
       if (keys[q].image - keys[p].image > keys[p].width + widest) break;
-      const double width = keys[p].width + keys[q].width;
-      if (std::fabs(keys[q].image - keys[p].image) > width || std::fabs(keys[q].offset - keys[p].offset) > width) continue;
+      if (std::fabs(keys[q].image - keys[p].image) > keys[p].width + keys[q].width) continue;
       const Index i = find(keys[p].row), j = find(keys[q].row);
-      if (i == j || !rows.coincide(i, j)) continue;
-      leader[at(std::max(i, j))] = std::min(i, j);
+      if (i != j && rows.parallel(i, j)) leader[at(std::max(i, j))] = std::min(i, j);
     }
-  std::vector<std::vector<Index>> groups;
-  std::vector<Index> slot(at(n), -1);
+  // Classes of one direction, cut by offset.
+  Grouping result;
+  std::vector<Index> tightest(at(n), -1);
   for (Index j = 0; j < n; ++j) {
     if (zero[at(j)]) continue;
-    const Index head = find(j);
-    if (slot[at(head)] < 0) {
-      slot[at(head)] = static_cast<Index>(groups.size());
-      groups.emplace_back();
-    }
-    groups[at(slot[at(head)])].push_back(j);
+    Index& best = tightest[at(find(j))];
+    if (best < 0 || (best != j && rows.compare_offsets(j, best) < 0)) best = j;
   }
-  return groups;
+  std::vector<std::vector<std::size_t>> of_leader(at(n));
+  for (Index j = 0; j < n; ++j) {
+    if (zero[at(j)]) continue;
+    std::vector<std::size_t>& candidates = of_leader[at(find(j))];
+    const auto same = std::find_if(candidates.begin(), candidates.end(),
+                                   [&](std::size_t g) { return rows.compare_offsets(result.groups[g][0], j) == 0; });
+    if (same != candidates.end()) {
+      result.groups[*same].push_back(j);
+      continue;
+    }
+    candidates.push_back(result.groups.size());
+    result.groups.push_back({j});
+    const Index best = tightest[at(find(j))];
+    result.looser.push_back(best != j && rows.compare_offsets(best, j) < 0 ? best : -1);
+  }
+  return result;
 }
 
 Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& options) {
@@ -113,7 +121,9 @@ Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& 
 namespace detail {
 
 Reducer::Reducer(const RowSystem& rows, const Vector& center, const ReduceOptions& options)
-    : rows_(rows), options_(options), frame_(make_frame(rows, center)), groups_(group_rows(rows)) {
+    : rows_(rows), options_(options), frame_(make_frame(rows, center)) {
+  Grouping grouping = group_rows(rows);
+  groups_ = std::move(grouping.groups);
   const Index R = frame_.rows(), K = frame_.dim;
   std::vector<Index> entry_of(s(rows.size()), -1);
   for (Index e = 0; e < R; ++e) entry_of[s(frame_.row[s(e)])] = e;
@@ -143,6 +153,13 @@ Reducer::Reducer(const RowSystem& rows, const Vector& center, const ReduceOption
   state_.assign(groups_.size(), State::open);
   witness_.resize(groups_.size());
   proof_.resize(groups_.size());
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    const Index tighter = grouping.looser[g];
+    if (tighter < 0) continue;
+    const double ratio = norm2(rows.halfspaces().A.row(groups_[g][0]), rows.dim()) / norm2(rows.halfspaces().A.row(tighter), rows.dim());
+    state_[g] = State::redundant;
+    proof_[g] = {groups_[g][0], Proof::parallel, -1, {{tighter, ratio}}};
+  }
 }
 
 std::vector<Index> Reducer::open_entries() const {
@@ -256,33 +273,39 @@ SparseRow Reducer::to_rows(Index entry, const std::vector<std::pair<Index, doubl
   return form;
 }
 
-void Reducer::prove(const std::vector<std::pair<Index, std::vector<std::pair<Index, double>>>>& claims) {
+void Reducer::prove(const std::vector<Claim>& claims) {
   if (claims.empty()) return;
-  Proof kind = Proof::none;
-  const Vector *lower = &rows_.domain().lower, *upper = &rows_.domain().upper;
-  if (rows_.domain().is_box()) {
-    kind = Proof::box;
-  } else if (frame_.kind == Frame::Kind::first_stage) {
-    kind = Proof::stage;
-  } else if (options_.enclosure && options_.enclosure().finite()) {
-    kind = Proof::bounded;
-    lower = &options_.enclosure().lower;
-    upper = &options_.enclosure().upper;
-  }
-  if (kind == Proof::none) {
-    for (const auto& [entry, multipliers] : claims) prove_by_basis(entry, multipliers);
+  const bool box = rows_.domain().is_box();
+  if (box) {
+    prove_with(Proof::box, claims);
     return;
   }
+  // In all of R^d first through the coordinates of the first stage, which need no bound for the residual.
+  if (rows_.domain().is_all() && rows_.network() && !rows_.network()->stages().empty() &&
+      rows_.network()->is_cut(rows_.network()->stages()[0].pre, 1))
+    prove_with(Proof::stage, claims);
+  if (frame_.kind == Frame::Kind::first_stage) return;
+  if (options_.enclosure && options_.enclosure().finite()) prove_with(Proof::bounded, claims);
+  for (const auto& [entry, multipliers] : claims)
+    if (is_open(entry)) prove_by_basis(entry, multipliers);
+}
+
+void Reducer::prove_with(Proof kind, const std::vector<Claim>& claims) {
+  const Vector* lower = kind == Proof::bounded ? &options_.enclosure().lower : &rows_.domain().lower;
+  const Vector* upper = kind == Proof::bounded ? &options_.enclosure().upper : &rows_.domain().upper;
+  std::vector<Index> tried;
   std::vector<SparseRow> forms;
   std::vector<std::vector<Index>> own;
   for (const auto& [entry, multipliers] : claims) {
+    if (!is_open(entry)) continue;
+    tried.push_back(entry);
     forms.push_back(to_rows(entry, multipliers, kind));
     own.push_back(groups_[s(group_of_[s(entry)])]);
   }
   const std::vector<std::uint8_t> proven =
       kind == Proof::stage ? check_by_stage(rows_, forms, 0, own) : check_by_box(rows_, forms, *lower, *upper);
-  for (std::size_t i = 0; i < claims.size(); ++i) {
-    const Index g = group_of_[s(claims[i].first)];
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    const Index g = group_of_[s(tried[i])];
     if (!proven[i] || state_[s(g)] != State::open) continue;
     rows_.tally().triage += 1;
     state_[s(g)] = State::redundant;
@@ -309,7 +332,7 @@ void Reducer::prove_by_basis(Index entry, const std::vector<std::pair<Index, dou
 
 void Reducer::prune() {
   if (!rows_.domain().is_box()) return;
-  std::vector<std::pair<Index, std::vector<std::pair<Index, double>>>> claims;
+  std::vector<Claim> claims;
   for (Index e = 0; e < frame_.rows(); ++e) {
     if (!is_open(e)) continue;
     double sup = -frame_.h[s(e)];

@@ -31,7 +31,12 @@ struct ReduceOptions {
 // still open, ending in a witness or in multipliers; HiGHS for what is left. Every outcome is proven by predicates.h.
 Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& options = {});
 
-// Groups of coincident nonzero rows, each ascending, ordered by first row.
-std::vector<std::vector<Index>> group_rows(const RowSystem& rows);
+// Groups of coincident nonzero rows, each ascending, ordered by first row. looser[g] is a row parallel to group g with a
+// smaller offset, which makes the group redundant, or -1.
+struct Grouping {
+  std::vector<std::vector<Index>> groups;
+  std::vector<Index> looser;
+};
+Grouping group_rows(const RowSystem& rows);
 
 }  // namespace pyregions

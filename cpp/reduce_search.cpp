@@ -114,6 +114,7 @@ void Reducer::finish_once(double overshoot, double tilt) {
     gram = Matrix(R, R);
     gemm(false, true, 1.0, frame_.G, frame_.G, 0.0, gram);
   }
+  const Vector lean = first_stage_lean(rows_, frame_);
   std::vector<NearestPoint> results(open.size());
   parallel_for(static_cast<Index>(open.size()), options_.workers, [&](Index i) {
     const Index e = open[s(i)];
@@ -133,8 +134,7 @@ void Reducer::finish_once(double overshoot, double tilt) {
       slack = upper[s(e - R - K)];
       upper[s(e - R - K)] = std::numeric_limits<double>::infinity();
     }
-    if (frame_.kind == Frame::Kind::first_stage)
-      for (Index k = 0; k < K; ++k) extra[s(k)] += frame_.lower_row[s(k)] >= 0 ? -tilt : tilt;
+    for (Index k = 0; k < K; ++k) extra[s(k)] -= tilt * lean[s(k)];
     NearestPointProblem problem;
     problem.A = &frame_.G;
     problem.b = frame_.h.data();
@@ -149,7 +149,7 @@ void Reducer::finish_once(double overshoot, double tilt) {
   });
   rows_.tally().active_set += static_cast<long>(open.size());
   std::vector<Index> feasible;
-  std::vector<std::pair<Index, std::vector<std::pair<Index, double>>>> claims;
+  std::vector<Claim> claims;
   for (std::size_t i = 0; i < open.size(); ++i) {
     if (results[i].status == NearestPoint::Status::optimal) feasible.push_back(static_cast<Index>(i));
     if (results[i].status != NearestPoint::Status::infeasible) continue;

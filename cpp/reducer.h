@@ -24,6 +24,7 @@ class Reducer {
 
  private:
   enum class State : std::uint8_t { open, facet, redundant };
+  using Claim = std::pair<Index, std::vector<std::pair<Index, double>>>;  // entry, multipliers over entries
   struct Candidate {
     Index group;
     Vector y;
@@ -55,7 +56,8 @@ class Reducer {
   // Multipliers over entries (scaled so that the claimed entry has 1) -> certificate, checked in batches.
   Whitened whiten() const;
   SparseRow to_rows(Index entry, const std::vector<std::pair<Index, double>>& multipliers, Proof kind) const;
-  void prove(const std::vector<std::pair<Index, std::vector<std::pair<Index, double>>>>& claims);
+  void prove(const std::vector<Claim>& claims);
+  void prove_with(Proof kind, const std::vector<Claim>& claims);
   void prove_by_basis(Index entry, const std::vector<std::pair<Index, double>>& multipliers);
   void finish_once(double overshoot, double tilt);
   void settle_with_lp(Index entry);

@@ -29,6 +29,11 @@ def layers_of_rows(stage_widths: Sequence[int], rows: NDArray[np.integer]) -> I6
     """Layer (1, 2, ...) of every row index of a region's halfspaces; 0 for rows of the domain.
 
     Unit rows come first and in pattern order, so the widths of the layers alone tell them apart.
+
+    Examples
+    --------
+    >>> layers_of_rows([4, 2], np.array([0, 3, 4, 6])).tolist()
+    [1, 1, 2, 0]
     """
     ends = np.cumsum(np.asarray(stage_widths, dtype=np.int64))
     layers = np.searchsorted(ends, rows, side="right") + 1
@@ -48,6 +53,11 @@ def mean_abs_cosine(normals: F64) -> float:
     """Mean of |cos| of the angle over all pairs of rows: 0 when all are orthogonal, 1 when all are parallel.
 
     NaN for fewer than two rows. For directions drawn at random in dimension d it is about sqrt(2 / (pi d)).
+
+    Examples
+    --------
+    >>> mean_abs_cosine(np.eye(3)), mean_abs_cosine(np.array([[1.0, 0.0], [-2.0, 0.0]]))
+    (0.0, 1.0)
     """
     count = len(normals)
     if count < 2:
@@ -147,6 +157,17 @@ def nearest_other_class(region: Region, x: F64) -> OtherClass:
     ------
     UndecidedError
         If whether a class is reached stayed open.
+
+    Examples
+    --------
+    >>> import pyregions as pr
+    >>> net = pr.Network.from_arrays([([[1.0]], [1.0]), ([[1.0], [-1.0]], [-1.0, 1.0])])   # f(x) = (x, -x) for x > -1
+    >>> x = np.array([0.5])
+    >>> other = nearest_other_class(net.region(x, domain=pr.Box(-0.5, 1)), x)
+    >>> other.label, round(other.distance, 6)
+    (1, 0.5)
+    >>> bool(nearest_other_class(net.region(x, domain=pr.Box(0.25, 1)), x))
+    False
     """
     weights = np.asarray(region.affine_map.W, dtype=np.float64)
     outputs = weights @ x + region.affine_map.c

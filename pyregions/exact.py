@@ -29,8 +29,8 @@ def _limbs(values: Ints, count: int) -> Any:
 
 
 def _limb_count(values: Ints) -> int:
-    bits = max((int(v).bit_length() for v in values.flat), default=0)
-    return bits // 16 + 1  # one bit for the sign
+    largest = max(int(values.max()), -int(values.min())) if values.size else 0
+    return largest.bit_length() // 16 + 1  # one bit for the sign
 
 
 def _limb_product(a: Ints, b: Ints) -> Ints:

@@ -147,7 +147,7 @@ def _plain_copy(module: nn.Module) -> nn.Module:
 
 
 def _copy(module: nn.Module) -> nn.Module:
-    """A copy on the CPU. A masked weight is no leaf of the graph, which torch refuses to copy, so it goes in detached."""
+    """A copy on the CPU. Torch refuses to copy a masked weight, no leaf of its graph, so that goes in detached."""
     import copy
 
     held = (value for part in module.modules() for value in vars(part).values())

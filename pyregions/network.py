@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal, overload
@@ -12,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .cell import F64, DomainRows, NoInterior, point_array, real_array
+from .arguments import activation_slope, check_tie, counter, point_array, real_array
+from .cell import F64, DomainRows, NoInterior
 from .errors import core_errors, translate
 from .exact import AffineNode, ExactNetwork, HingeNode
 from .network_file import read_network, write_network
@@ -102,7 +102,7 @@ class Network:
         """
         if not len(layers):
             raise ValueError("a network needs at least one layer (W, b)")
-        slope = _slope(activation)
+        slope = activation_slope(activation)
         nodes: list[AffineNode | HingeNode] = []
         width = None
         for k, (weight, offset) in enumerate(layers):
@@ -246,7 +246,7 @@ class Network:
         return self._region_at(x, domain, tie)
 
     def _region_at(self, x: ArrayLike, domain: Domain, tie: str) -> Region:
-        _check_tie(tie)
+        check_tie(tie)
         point = point_array(x, self.inputs, "x", self.input_shape)
         rows = resolve_domain(domain, self.inputs)
         core = rows.core()
@@ -325,7 +325,7 @@ class Network:
         >>> [r.pattern.tolist() for r in net.regions([[-1.0], [0.5], [3.0]])]
         [[0, 0], [1, 0], [1, 1]]
         """
-        _check_tie(tie)
+        check_tie(tie)
         unknown = [part for part in compute if part not in PARTS] if not isinstance(compute, str) else [compute]
         if unknown:
             raise ValueError(f"compute must be a sequence of names among {PARTS}, got {compute!r}")
@@ -344,7 +344,7 @@ class Network:
             first = next(k for k, stray in enumerate(strays) if stray is not None)
             raise type(strays[first])(f"point {first}: {strays[first]}")  # type: ignore[misc]
         count = int(workers or _core.available_cpus())
-        report = _counter(len(inside)) if progress is True else (progress or None)
+        report = counter(len(inside)) if progress is True else (progress or None)
         cells: list[_core.Cell | Exception] = []
         if inside:
             with core_errors():
@@ -355,20 +355,14 @@ class Network:
         out: list[Any] = list(strays)
         for k, found in zip(inside, cells, strict=True):
             if isinstance(found, _core.Cell):
-                out[k] = self._batch_region(found, rows, domain, points[k], compute)
+                out[k] = Region(self, found, rows, domain, frozen(points[k].copy()))
+                out[k]._held.update(compute)
             else:
                 out[k] = translate(found)
                 if errors == "raise":
                     out[k].args = (f"point {k}: {out[k]}",)
                     raise out[k]
         return out
-
-    def _batch_region(
-        self, cell: _core.Cell, rows: DomainRows, domain: Domain, point: F64, compute: Sequence[str]
-    ) -> Region:
-        region = Region(self, cell, rows, domain, frozen(point.copy()))
-        region._held.update(compute)
-        return region
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the network, weights exactly, to an .npz file (no pickle inside)."""
@@ -391,24 +385,3 @@ class Network:
     def __repr__(self) -> str:
         widths = ", ".join(map(str, self.stage_widths)) or "none"
         return f"Network({self.inputs} inputs, stages of units: {widths}; {self.outputs} outputs)"
-
-
-def _slope(activation: object) -> float:
-    if activation == "relu":
-        return 0.0
-    if isinstance(activation, tuple) and len(activation) == 2 and activation[0] == "leaky_relu":
-        return float(real_array(activation[1], "the slope of leaky_relu"))
-    raise ValueError(f"activation must be 'relu' or ('leaky_relu', slope), got {activation!r}")
-
-
-def _check_tie(tie: str) -> None:
-    if tie not in ("raise", "any"):
-        raise ValueError(f"tie must be 'raise' or 'any', got {tie!r}")
-
-
-def _counter(total: int) -> Callable[[int], None]:
-    def show(done: int) -> None:
-        end = "\n" if done >= total else ""
-        print(f"\rregions: {done}/{total}", end=end, file=sys.stderr, flush=True)
-
-    return show

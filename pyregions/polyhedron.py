@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
-from .cell import F64, DomainRows, Geometry, NoInterior, point_array, row_arrays
+from .arguments import point_array, row_arrays
+from .cell import F64, DomainRows, Geometry, NoInterior
 from .errors import EmptyDomainError, Label, OutsideDomainError, UndecidedError, core_errors
 from .exact import ExactNetwork
 from .values import frozen

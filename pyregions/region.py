@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .cell import F64, DomainRows, Geometry, NoInterior, norm_code, point_array, row_arrays
+from .arguments import norm_code, point_array, row_arrays
+from .cell import F64, DomainRows, Geometry, NoInterior
 from .errors import UndecidedError, core_errors
 from .exact import ExactNetwork
 from .values import U8, AffineMap, ClassPair, Distances, Facet, Image, frozen
@@ -125,8 +126,8 @@ def _cosine(product: F64, here: F64, there: F64) -> F64:
 class DecisionBoundaries(Sequence[ClassPair]):
     """One :class:`ClassPair` for each pair i < j of outputs, in lexicographic order.
 
-    ``classes`` (m) tells for each output whether it is strictly the largest somewhere inside (None: undecided), and
-    ``class_witnesses`` (m, d) where (NaN rows otherwise).
+    ``classes`` (m) tells for each output whether somewhere inside it is strictly larger than all others, those that are
+    identical to it aside (None: undecided), and ``class_witnesses`` (m, d) where (NaN rows otherwise).
     """
 
     def __init__(self, region: Region) -> None:

@@ -49,7 +49,10 @@ def verify(cell: Geometry, sample: int | None = None, seed: int = 0) -> Verifica
     check_facets(rows, groups, facets.witnesses, picks)
     mine = draw("redundant", len(redundant))
     box = None
-    if any(redundant[k].kind == ENCLOSURE for k in mine) or cell._holds("boundedness"):
+    kinds = {redundant[k].kind for k in mine}
+    if cell._holds("chebyshev"):
+        kinds.add(int(cell.chebyshev.certificate["kind"]))
+    if ENCLOSURE in kinds or cell._holds("boundedness"):
         box = check_bounded(rows, cell.boundedness, missing)
         counts["boundedness"] = 1 - missing.get("boundedness", 0)
     check_implied(rows, [redundant[k] for k in mine], box, [f"redundant group {k}" for k in mine])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from math import gcd
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def check_bounded(rows: Rows, answer: Boundedness, missing: dict[str, int]) -> B
         check_unbounded(rows, proof, answer.direction)
     else:
         missing["boundedness"] = 1
-    if answer.bounded is None or (answer.bounded is False and answer.modulo_lineality is not None):
+    if not answer.bounded:
         check_modulo(rows, answer, multipliers, missing)
     return box
 
@@ -81,22 +82,34 @@ def check_unbounded(rows: Rows, proof: str, direction: NDArray[np.float64]) -> N
     if proof == "free_unit":
         check_free_unit(rows)
     elif proof == "dimension":
-        independent = sum(int((~rows.zero_normals(block)[0]).sum()) for block in blocks(cut_rows(rows)))
-        require(independent + rows.count - rows.units < rows.domain.dim, NAME, "there are as many rows as inputs")
+        spanning = [*cut_rows(rows), *range(rows.units, rows.count)]
+        directions = {line for block in blocks(spanning) for line in lines(rows, block)}
+        require(len(directions) < rows.domain.dim, NAME, "the rows have as many directions as there are inputs")
     else:
         require(proof == "direction" and direction.any(), NAME, f"{proof!r} without a direction")
         values = rows.values(Exact.of(direction[None]), linear=True)
         require((values.sign() <= 0).all(), NAME, "a row increases along the direction")
 
 
+def lines(rows: Rows, chosen: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """The directions of the nonzero rows among the chosen ones as coprime integers, opposite ones alike."""
+    for normal in rows.forms([{row: Fraction(1)} for row in chosen])[0].ints:
+        nonzero = [int(value) for value in normal if value]
+        if nonzero:
+            factor = gcd(*nonzero) * (1 if nonzero[0] > 0 else -1)
+            yield tuple(int(value) // factor for value in normal)
+
+
 def check_free_unit(rows: Rows) -> None:
-    """With independent first-stage rows one unit of the stage can run away alone if no deeper row depends on it."""
+    """With independent (nonzero) first-stage rows one of their units can run away alone if no deeper row depends on it."""
     units = first_stage(rows)
     listened = np.zeros(len(units), dtype=bool)
     for block in blocks(range(units.stop, rows.units)):
         listened |= (rows.forms([{row: Fraction(1)} for row in block], stage=0)[0].ints != 0).any(axis=0)
-    require(not listened.all(), NAME, "deeper rows depend on every unit of the first stage")
-    check_rank(rows, units, len(units))
+    zero, _ = rows.zero_normals(units)
+    require(not (listened | zero).all(), NAME, "deeper rows depend on every unit of the first stage")
+    live = [int(row) for row in np.flatnonzero(~zero)]
+    check_rank(rows, live, len(live))
 
 
 def check_modulo(rows: Rows, answer: Boundedness, multipliers: Sparse, missing: dict[str, int]) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import VerificationError
 from .exact import Exact
-from .replay_rows import BASIS, BOX, ENCLOSURE, STAGE, Rows, Sparse, blocks, enclose, highest, require
+from .replay_rows import BASIS, BOX, ENCLOSURE, PARALLEL, STAGE, Rows, Sparse, blocks, enclose, highest, require
 
 if TYPE_CHECKING:
     from .values import Facets
@@ -131,9 +131,9 @@ def check_implied(rows: Rows, claims: Sequence[Implied], box: tuple[Any, Any] | 
             mine = [k for k in block if claims[k].kind == kind and (kind != STAGE or claims[k].stage == stage)]
             for k in mine:
                 check_multipliers(rows, claims[k], names[k])
-            if kind == BASIS:
+            if kind in (BASIS, PARALLEL):
                 for k in mine:
-                    implied_by_basis(rows, claims[k], names[k])
+                    (implied_by_basis if kind == BASIS else implied_by_parallel)(rows, claims[k], names[k])
                 continue
             require(kind in (BOX, STAGE, ENCLOSURE), names[mine[0]], f"unknown kind of proof {kind}")
             try:
@@ -166,11 +166,10 @@ def implied_by_box(rows: Rows, claim: Implied, g: Exact, c: Fraction, m: int, bo
     require(top is not None, name, "the residual is not bounded on the box")
     assert top is not None
     require(top + c <= 0, name, "the residual may be positive on the box")
-    used = np.sign(g.ints[m].astype(object))
-    if top + c == 0 and used.any():
-        outer = rows.A.ints[[row - rows.units for row in claim.group if row >= rows.units]]
-        apart = claim.kind == BOX and not (outer * used > 0).any()
-        require(apart, name, "the bound holds with equality only")
+    if top + c == 0 and (g.ints[m] != 0).any():
+        mine = [row - rows.units for row in claim.group if rows.units <= row < rows.general]
+        used = any(rows.sign[k] * g.ints[m, rows.axis[k]] > 0 for k in mine)
+        require(claim.kind == BOX and not used, name, "the bound holds with equality only")
 
 
 def implied_by_stage(rows: Rows, claim: Implied, mu: Exact, c: Fraction, name: str) -> None:
@@ -189,6 +188,17 @@ def implied_by_stage(rows: Rows, claim: Implied, mu: Exact, c: Fraction, name: s
         assert factor is not None
         total += Exact(np.array(weights[row - units.start], dtype=object), mu.exponent).fraction() * factor
     require(total < 1, name, "the row is used to imply itself")
+
+
+def implied_by_parallel(rows: Rows, claim: Implied, name: str) -> None:
+    """a_i = t a_j with t > 0, exactly, and b_i > t b_j for one other row j (the stored multiplier is t, rounded)."""
+    require(len(claim.multipliers) == 1, name, "expected one other row")
+    g, c = rows.forms([{row: Fraction(1)} for row in (claim.group[0], *claim.multipliers)])
+    k = int(np.argmax(g.ints[1] != 0))
+    p, q = int(g.ints[0, k]), int(g.ints[1, k])
+    require(p * q > 0 and (g.ints[0] * q == g.ints[1] * p).all(), name, "the two rows are not parallel")
+    # h_i = t h_j + (c_i - t c_j) with t = p / q, and the constant is negative.
+    require(c.fraction(0) * abs(q) < c.fraction(1) * abs(p), name, "the other row is not the tighter one")
 
 
 def implied_by_basis(rows: Rows, claim: Implied, name: str) -> None:

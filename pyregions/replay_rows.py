@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .cell import DomainRows
 
 BLOCK = 256  # claims replayed in one pass: bounds the memory of the object arrays
-BOX, STAGE, ENCLOSURE, BASIS, DIRECTION, OPPOSITE = 0, 1, 2, 3, 4, 5  # the core's numbers for kinds of proof
+BOX, STAGE, ENCLOSURE, BASIS, DIRECTION, OPPOSITE, PARALLEL = range(7)  # the core's numbers for kinds of proof
 Sparse = dict[int, Fraction]  # row -> multiplier
 Box = tuple[NDArray[np.float64], NDArray[np.float64]]  # lower and upper bounds
 
@@ -80,50 +80,55 @@ class Rows:
     def __init__(self, network: ExactNetwork, pattern: NDArray[np.uint8], domain: DomainRows) -> None:
         self.network, self.pattern, self.domain = network, np.asarray(pattern), domain
         self.sides = np.where(self.pattern != 0, -1, 1).astype(object)
-        normals: list[NDArray[np.float64]] = []
-        offsets: list[float] = []
-        for k, (low, high) in enumerate(zip(domain.lower, domain.upper, strict=True)):
-            for sign, bound in ((-1.0, low), (1.0, high)):
-                if np.isfinite(bound):
-                    row = np.zeros(domain.dim)
-                    row[k] = sign
-                    normals.append(row)
-                    offsets.append(sign * bound)
+        ends = np.stack([domain.lower, domain.upper], axis=1).reshape(-1)  # lower, upper, lower, upper, ...
+        kept = np.flatnonzero(np.isfinite(ends))
+        self.axis, self.sign = kept // 2, np.where(kept % 2 == 0, -1, 1).astype(object)  # rows sign * x[axis] <= offset
+        self.offset = Exact.of(np.where(kept % 2 == 0, -1.0, 1.0) * ends[kept])
+        self.A, self.b = Exact.of(domain.A.reshape(-1, domain.dim)), Exact.of(domain.b)  # the general rows
         self.units = network.units
-        self.count = self.units + len(offsets) + len(domain.b)
-        self.A = Exact.of(np.array(normals + list(domain.A)).reshape(-1, domain.dim))
-        self.b = Exact.of(np.array(offsets + list(domain.b)))
+        self.general = self.units + len(kept)  # index of the first general row
+        self.count = self.general + len(domain.b)
 
     def values(self, points: Exact, linear: bool = False) -> Exact:
         """h_j at points (M, d), or a_j.u for directions: (M, rows)."""
         pre = self.network.forward(points, self.pattern, linear=linear)[0]
+        bounds = Exact(np.asarray(points.ints[:, self.axis] * self.sign, dtype=object), points.exponent)
         outer = points @ self.A.T
         if not linear:
-            outer = outer - self.b
-        return Exact.concatenate([Exact(np.asarray(pre.ints * self.sides), pre.exponent), outer], 1)
+            bounds, outer = bounds - self.offset, outer - self.b
+        return Exact.concatenate([Exact(np.asarray(pre.ints * self.sides), pre.exponent), bounds, outer], 1)
 
     def forms(self, multipliers: Sequence[Sparse], stage: int = -1) -> tuple[Exact, Exact]:
         """sum_j lambda_j h_j = g.y + c, y the input or the pre-activations of a stage: g (M, d) and c (M,)."""
         full = dense(multipliers, self.count)
         unit = Exact(np.asarray(full.ints[:, : self.units] * self.sides), full.exponent)
-        outer = full[:, self.units :]
+        bounds, outer = full[:, self.units : self.general], full[:, self.general :]
         root = 0 if stage < 0 else self.network.pre[stage]
         g, c = self.network.backward(self.pattern, unit, root=root)
         if stage >= 0:
-            if (outer.ints != 0).any():
+            if (full.ints[:, self.units :] != 0).any():
                 raise ValueError("a row of the domain has no form in the coordinates of a stage")
             return g, c
-        return g + outer @ self.A, c - (outer * self.b).sum(1)
+        along = Exact.zeros(len(multipliers), self.domain.dim)
+        for side in (-1, 1):  # a coordinate has at most one bound on each side
+            mine = np.flatnonzero(self.sign == side)
+            along.ints[:, self.axis[mine]] += side * bounds.ints[:, mine]
+        g = g + Exact(along.ints, bounds.exponent) + outer @ self.A
+        return g, c - (bounds * self.offset).sum(1) - (outer * self.b).sum(1)
+
+    def squares(self, rows: Sequence[int]) -> list[Fraction]:
+        """|a_j|^2, exactly."""
+        found = {row: Fraction(1) for row in rows if self.units <= row < self.general}
+        others = [row for row in rows if row not in found]
+        for block in blocks(others):
+            g, _ = self.forms([{row: Fraction(1)} for row in block])
+            lengths = (g * g).sum(1)
+            found.update((row, lengths.fraction(k)) for k, row in enumerate(block))
+        return [found[row] for row in rows]
 
     def norm_bounds(self, rows: Sequence[int]) -> dict[int, tuple[Fraction, Fraction]]:
         """Enclosures of |a_j|, within one part in 2^63."""
-        out = {}
-        for block in blocks(list(rows)):
-            g, _ = self.forms([{row: Fraction(1)} for row in block])
-            squares = (g * g).sum(1)
-            for k, row in enumerate(block):
-                out[row] = root_bounds(squares.fraction(k))
-        return out
+        return {row: root_bounds(square) for row, square in zip(rows, self.squares(rows))}
 
     def zero_normals(self, rows: Any) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which of the rows have normal exactly 0, and of those, which are identically 0."""

@@ -100,13 +100,8 @@ def check_ball_inside(rows: Rows, center: NDArray[np.float64], radius: float) ->
     values = rows.values(Exact.of(center[None]))
     require((values.sign() <= 0).all(), "chebyshev", "the center is not in the cell")
     square = Fraction(max(radius, 0.0)) ** 2
-    for block in blocks(range(rows.count)):
-        g, _ = rows.forms([{row: Fraction(1)} for row in block])
-        lengths = (g * g).sum(1)
-        for k, row in enumerate(block):
-            require(
-                square * lengths.fraction(k) <= values.fraction(0, row) ** 2, "chebyshev", f"the ball crosses row {row}"
-            )
+    for row, length in enumerate(rows.squares(range(rows.count))):
+        require(square * length <= values.fraction(0, row) ** 2, "chebyshev", f"the ball crosses row {row}")
 
 
 def weight_of(rows: Rows, multipliers: Sparse) -> Fraction:
@@ -180,16 +175,12 @@ def check_neighbors(rows: Rows, cell: Any, zero_rows: Sequence[int], draw: Draw)
 def check_boundaries(rows: Rows, cell: Any, draw: Draw, missing: dict[str, int]) -> dict[str, int]:
     """Witnesses of the signs of f_i - f_j, of argmax pieces and of classes; identities by an exact backward pass."""
     found = cell.decision_boundaries()
-    outputs = rows.network.width(len(rows.network.nodes))
     counts = {"boundary pairs": 0, "argmax pieces": 0, "classes": 0}
     for p in draw("boundary pairs", len(found)):
         pair = found[p]
         name = f"outputs {pair.i} and {pair.j}"
         if pair.identical:
-            difference = np.zeros((1, outputs))
-            difference[0, [pair.i, pair.j]] = 1.0, -1.0
-            g, c = rows.network.backward(rows.pattern, None, Exact.of(difference))
-            require((g.ints == 0).all() and c.fraction(0) == 0, name, "they are not identical on the region")
+            require(not difference(rows, pair.i, pair.j).any(), name, "they are not identical on the region")
         elif pair.crosses:
             points = np.stack([pair.positive, pair.negative])
             check_interior(rows, points, name)
@@ -206,18 +197,33 @@ def check_boundaries(rows: Rows, cell: Any, draw: Draw, missing: dict[str, int])
     for k in (k for k, inside in enumerate(found.classes) if inside):
         check_interior(rows, found.class_witnesses[k][None], f"class {k}")
         f = rows.network.forward(Exact.of(found.class_witnesses[k][None]))[1].ints[0]
-        largest = all(f[k] > f[j] for j in range(outputs) if j != k)
-        require(largest, f"class {k}", "it is not the largest at its witness")
+        for j in (j for j in range(len(f)) if j != k and f[j] >= f[k]):
+            largest = f[j] == f[k] and not difference(rows, j, k).any()  # the same output twice is largest together
+            require(largest, f"class {k}", "it is not the largest at its witness")
         counts["classes"] += 1
     return counts
 
 
+def difference(rows: Rows, k: int, i: int) -> Any:
+    """f_k - f_i on the region: integers (d + 1,), coefficients and constant at one exponent."""
+    row = np.zeros((1, rows.network.width(len(rows.network.nodes))))
+    row[0, [k, i]] = 1.0, -1.0
+    g, c = rows.network.backward(rows.pattern, None, Exact.of(row))
+    return Exact.concatenate([g, c[:, None]], 1).ints[0]
+
+
 def check_piece(rows: Rows, i: int, j: int, points: NDArray[np.float64], name: str) -> None:
-    """Between the two points, where f_i = f_j, every other output is strictly smaller (f is affine on the region)."""
+    """Between the two points, where f_i = f_j, every other output is strictly smaller (f is affine on the region).
+
+    Or it ties with the two wherever they meet: f_k - f_i is a multiple of f_j - f_i.
+    """
     check_interior(rows, points, name)
     f = rows.network.forward(Exact.of(points))[1].ints
     rise, fall = int(f[0, i] - f[0, j]), int(f[1, j] - f[1, i])
     require(rise > 0 and fall > 0, name, "the two points of the piece are not on its two sides")
     meet = f[0] * fall + f[1] * rise  # (rise + fall) times the outputs at the meeting point
-    others = [k for k in range(f.shape[1]) if k not in (i, j)]
-    require(all(meet[k] < meet[i] for k in others), name, "another output is as large where the two meet")
+    for k in (k for k in range(len(meet)) if k not in (i, j) and meet[k] >= meet[i]):
+        p, q = difference(rows, j, i), difference(rows, k, i)
+        pivot = int(np.argmax(p != 0))
+        tied = (q * p[pivot] == p * q[pivot]).all()
+        require(tied, name, "another output is as large where the two meet")

@@ -19,7 +19,7 @@ I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
 # How a claim is proven, by the number that the core stores.
-PROOFS = {0: "box", 1: "stage", 2: "enclosure", 3: "basis", 4: "direction", 5: "opposite", -1: "unproven"}
+PROOFS = {-1: "unproven"} | dict(enumerate(("box", "stage", "enclosure", "basis", "direction", "opposite", "parallel")))
 
 
 def frozen(array: Any) -> Any:
@@ -112,7 +112,8 @@ class Redundant:
     """A group of coincident rows which the other rows imply, with the multipliers that prove it (see replay.py).
 
     ``proof`` is "box" (a residual bounded over the domain's box), "stage" (signs in the coordinates of stage
-    ``stage``), "enclosure" (a residual bounded over a proven box around the cell) or "basis" (a verified basis).
+    ``stage``), "enclosure" (a residual bounded over a proven box around the cell), "basis" (a verified basis) or
+    "parallel" (a multiple of one other row, with a looser offset).
     """
 
     rows: tuple[int, ...]
@@ -125,10 +126,9 @@ class Redundant:
 class Facets(Sequence[Facet]):
     """The facets of a cell, ordered by their first row, with everything that proves the list complete.
 
-    ``groups`` (F tuples of rows), ``normals`` (F, d), ``offsets`` (F,), ``witnesses`` (F, d) and ``on_domain`` (F,) hold
-    all facets at once;
-    ``redundant`` are the groups that are no facets; ``zero_rows`` have normal exactly 0 (constant units);
-    ``undecided`` lists the first rows of groups that stayed open (always empty unless asked for otherwise).
+    ``groups`` (tuples of rows), ``normals`` (F, d), ``offsets`` (F,), ``witnesses`` (F, d) and ``on_domain`` (F,) hold
+    all facets at once; ``redundant`` are the groups that are no facets; ``zero_rows`` have normal exactly 0 (constant
+    units); ``undecided`` lists the first rows of groups that stayed open (always empty unless asked for otherwise).
     """
 
     def __init__(self, raw: FacetsDict, halfspaces: Halfspaces) -> None:
@@ -309,7 +309,8 @@ class ClassPair:
     ``crosses``: both strict signs of f_i - f_j occur inside, at ``positive`` and ``negative`` (then None if not).
     ``identical``: f_i = f_j on the whole region. ``sign``: the sign of f_i - f_j at the region's interior witness.
     ``piece``: {f_i = f_j >= all other f_k} has dimension d - 1 inside; on the segment between the two points of
-    ``piece_witness`` it is crossed at a point where every other output is strictly smaller.
+    ``piece_witness`` it is crossed at a point where every other output is strictly smaller, or ties with them on all of
+    {f_i = f_j}.
     """
 
     i: int

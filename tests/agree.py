@@ -67,10 +67,8 @@ def check_facets(region: pr.Region, cell: Cell, allow_open: bool = True) -> bool
     except pr.UndecidedError as error:
         if not allow_open:
             raise
-        by_row = {rows[0]: key for key, rows in cell.groups.items()}
-        assert len(error.rows) >= 0, "an open decision must name its rows"
-        for row in error.rows:
-            assert is_tie(cell, by_row[int(row)]), f"row {row} was left open without a tie"
+        # A row is left open by the name of its group: the first of its rows.
+        assert error.rows and {int(row) for row in error.rows} <= {rows[0] for rows in cell.groups.values()}
         return False
     assert [sorted(map(int, f.rows)) for f in facets] == [f.rows for f in expected]
     for f, e in zip(facets, expected, strict=True):
@@ -125,9 +123,9 @@ def check_shape(region: pr.Region, cell: Cell, allow_open: bool = True) -> None:
     for k in cell.keys:
         slack = k[-1] - oracle.dot(k[:-1], center)
         assert slack >= 0 and slack * slack >= radius * radius * sum(v * v for v in k[:-1])
-    # The bounds mean something: the ball found is the largest up to the solver's relative gap of about 1e-9, times the
-    # conditioning of a small net.
-    assert stated[0] >= float(lower) * (1 - 1e-5)
+    # The bounds mean something: the ball found is the largest up to the solver's relative gap of about 1e-9 times the
+    # conditioning of a small net, and up to 2^-40, thousands of roundings of coordinates of size 1.
+    assert stated[0] >= float(lower) * (1 - 1e-5) - 2.0**-40
 
 
 def check_classes(region: pr.Region, cell: Cell, allow_open: bool = True) -> None:

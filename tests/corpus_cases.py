@@ -29,6 +29,7 @@ class Case:
     boundary: list[tuple[int, int]] = field(default_factory=list)
     any_pattern: list[int] | None = None
     regions: int | None = None
+    rung: str | None = None
     later: bool = False
 
     @property
@@ -85,6 +86,8 @@ def read_line(case: Case, key: str, rest: str) -> None:
         setattr(case, "any_pattern" if key == "any" else key, pieces(words))
     elif key == "regions":
         case.regions = int(rest)
+    elif key == "rung" and rest in ("triage", "exact"):
+        case.rung = rest
     elif key in ("empty", "later") and not rest:
         setattr(case, key, True)
     else:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,20 @@ def test_interrupt_says_how_to_continue(
     monkeypatch.setattr(study_module, "run", interrupted)
     assert cli.main(["study", "--out", str(tmp_path)]) == 130
     assert "the same command continues" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
+def test_ctrl_c_keeps_finished_networks(tmp_path: Path) -> None:
+    words = ["study", "--out", str(tmp_path), "--model", "mlp", "16", "2", "--points", "4", "2", "--epochs", "3"]
+    # A shell that runs in the background hands down an ignored SIGINT; a terminal does not.
+    command = [sys.executable, "-c", "import sys, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+               "from pyregions.cli import main; sys.exit(main(sys.argv[1:]))", *words]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("networks/*.json")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == cli.INTERRUPTED, error
+    assert "the same command continues" in error and "Traceback" not in error
+    assert list(tmp_path.glob("networks/*.json")) and not (tmp_path / "report.html").exists()

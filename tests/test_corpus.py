@@ -79,6 +79,13 @@ def test_engine_agrees(case):
         assert_agrees(region, oracle_cell(case), allow_open=case.later)
 
 
+@cases(lambda c: c.rung is not None)
+def test_facets_are_decided_on_the_expected_rung(case):
+    region = engine_region(case)
+    assert len(region.facets) == len(case.facets)
+    assert (region.stats()["exact"] > 0) == (case.rung == "exact")
+
+
 @cases(lambda c: c.empty)
 def test_engine_proves_that_there_is_no_region(case):
     nothing = agree.decided(lambda: engine_region(case), allow_open=case.later)

@@ -1,4 +1,4 @@
-"""from_torch: weights exactly, batch normalisation rounded once, a self-check; unsupported layers named by their path."""
+"""from_torch: exact weights, batch normalisation rounded once, the self-check; unsupported layers named by path."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import pyregions
 import pyregions._libraries as libraries
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,13 @@ def test_every_pin_is_the_same_everywhere():
         assert pins(build)[name] == run_time[name] == tested[name] == {version(name)}
     assert pins(build)["highsbox"] == tested["highsbox"] == tested["highspy"]
     assert tested["torch"] == {"2.13.0"}
+
+
+def test_everything_beside_the_modules_is_installed():
+    source, installed = ROOT / "pyregions", Path(pyregions.__file__).parent
+    skipped = {".so", ".dylib", ".pyc"}
+    files = [f.relative_to(source) for f in source.rglob("*") if f.is_file() and f.suffix not in skipped]
+    assert files and not [str(f) for f in files if not (installed / f).exists()]
 
 
 def listed_sources() -> dict[str, int]:

@@ -52,7 +52,7 @@ def test_facets(region):
     assert third.normal @ third.witness > third.offset
     assert facets[-1].index == len(facets) - 1 and [f.index for f in facets[:2]] == [0, 1]
     assert {row for r in facets.redundant for row in r.rows} | {row for f in facets for row in f.rows} == set(range(7))
-    assert all(r.proof in ("box", "stage", "enclosure", "basis") for r in facets.redundant)
+    assert all(r.proof in ("box", "stage", "enclosure", "basis", "parallel") for r in facets.redundant)
     assert facets.normals.shape == facets.witnesses.shape == (len(facets), 2)
 
 

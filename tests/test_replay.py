@@ -6,11 +6,15 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 import pyregions as pr
 from pyregions.exact import AffineNode, ExactNetwork, HingeNode
+from pyregions.replay_bounded import check_bounded
 from pyregions.replay_facets import Implied, check_facets, check_groups, check_implied
-from pyregions.replay_rows import BASIS, BOX, ENCLOSURE, STAGE, Rows, enclose, highest, root_bounds
+from pyregions.replay_rows import BASIS, BOX, ENCLOSURE, PARALLEL, STAGE, Rows, enclose, highest, root_bounds
+from pyregions.replay_values import ball_by_basis, ball_by_box, ball_by_stage
+from pyregions.values import Boundedness
 
 PARTS = ("chebyshev", "boundedness", "affine_map", "facets")
 
@@ -313,6 +317,21 @@ def test_decision_boundaries():
     rejected(region, f"class {other}")
 
 
+def test_outputs_that_tie_or_are_the_same():
+    # Outputs x, 1 - x, the first again, and 1/2, which ties with the others wherever those two meet; the last is below.
+    W = [[1.0, 0], [-1, 0], [1, 0], [0, 0], [0, 0]]
+    net = pr.Network.from_arrays([(np.eye(2), [2, 2]), (W, [-2, 3, -2, 0.5, -9])])
+    region = net.region([0.25, 0.0], domain=pr.Box(-1, 1))
+    found = region.decision_boundaries()
+    assert found[1].identical and found[0].piece
+    assert found.classes[:3] == (True, True, True) and not any(found.classes[3:])
+    assert region.verify().counts["argmax pieces"] >= 1
+    found.classes = (True, True, True, True, False)
+    found.class_witnesses = np.array(found.class_witnesses)
+    found.class_witnesses[3] = found.class_witnesses[0]
+    rejected(region, "class 3: it is not the largest")
+
+
 # ---- cells without interior
 
 
@@ -450,12 +469,131 @@ def test_basis_proofs():
     refuse(rows, Implied([0], BASIS, -1, {2: Fraction(1), 3: Fraction(1)}), "singular|regular")
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", [BOX, BASIS])
+def test_the_best_multipliers_prove_what_is_true_and_nothing_more(seed, kind):
+    """A row moved by 1e-9 of the optimum across the others' reach: implied on one side, a facet on the other."""
+    rng = np.random.default_rng(seed)
+    A, b = rng.normal(size=(12, 4)), np.ones(12)
+    c = rng.uniform(size=12) @ A  # bounded above, also without a box
+    box = pr.Box(-2, 2) if kind == BOX else None
+    found = linprog(-c, A_ub=A, b_ub=b, bounds=(-2, 2) if kind == BOX else (None, None), method="highs")
+    assert found.success
+    multipliers = {k: Fraction(float(v)) for k, v in enumerate(-found.ineqlin.marginals) if v > 0}
+    for gap, true in ((1e-9, True), (-1e-9, False)):
+        p = pr.Polyhedron(np.vstack([A, c]), np.append(b, -found.fun * (1 + gap)), box=box)
+        rows = polyhedron_rows(p)
+        shift = rows.general  # the box's rows come first
+        claim = Implied([shift + 12], kind, -1, {shift + k: v for k, v in multipliers.items()})
+        if true:
+            check_implied(rows, [claim], None, ["claim"])
+        else:
+            refuse(rows, claim, "may be positive|not below")
+        assert any(shift + 12 in facet.rows for facet in p.facets) == (not true)
+
+
+def test_parallel_proofs():
+    rows = polyhedron_rows(pr.Polyhedron([[1.0, 2.0], [3.0, 6.0], [2.0, 4.0], [-1.0, -2.0], [1.0, 2.5]], np.ones(5)))
+    check_implied(rows, [Implied([0], PARALLEL, -1, {1: Fraction(1, 3)})], None, ["claim"])  # the true t is not stored
+    refuse(rows, Implied([1], PARALLEL, -1, {0: Fraction(3)}), "not the tighter one")
+    refuse(rows, Implied([0], PARALLEL, -1, {3: Fraction(1)}), "not parallel")
+    refuse(rows, Implied([0], PARALLEL, -1, {4: Fraction(1)}), "not parallel")
+    refuse(rows, Implied([0], PARALLEL, -1, {0: Fraction(1)}), "a row of the group itself")
+    refuse(rows, Implied([0], PARALLEL, -1, {}), "expected one other row")
+    same = polyhedron_rows(pr.Polyhedron([[1.0, 2.0], [2.0, 4.0]], [1.0, 2.0]))
+    refuse(same, Implied([0], PARALLEL, -1, {1: Fraction(1, 2)}), "not the tighter one")  # coincident: one group
+
+
 def test_facet_claims_need_every_row_of_the_group():
     rows = polyhedron_rows(pr.Polyhedron([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], [1.0, 2.0, 1.0]))
     check_facets(rows, [[0, 1]], np.array([[2.0, 0.0]]), [0])
     for group, point in (([0], [2.0, 0.0]), ([0, 1], [1.0, 0.0]), ([0, 1], [2.0, 2.0])):
         with pytest.raises(pr.VerificationError, match="facet 0"):
             check_facets(rows, [group], np.array([point]), [0])
+
+
+# ---- boundedness and balls, claims built by hand
+
+
+def answer(bounded=None, modulo=None, proof="", direction=(), multipliers=None):
+    rows, values = list(multipliers or {}), list((multipliers or {}).values())
+    raw = {"mul_rows": np.array(rows, dtype=np.int32), "mul_values": np.array(values, dtype=float)}
+    nothing = np.zeros(0)
+    return Boundedness(bounded, modulo, (0, 9), proof, np.array(direction, dtype=float), nothing, nothing, raw)
+
+
+def one_layer(W, pattern, deep=None):
+    W = np.asarray(W, dtype=float)
+    nodes = [AffineNode(((0, W),), np.zeros(len(W))), HingeNode(1, np.zeros(len(W)), np.ones(len(W)))]
+    if deep is not None:
+        nodes += [AffineNode(((2, np.asarray(deep, dtype=float)),), np.ones(len(deep)))]
+        nodes += [HingeNode(3, np.zeros(len(deep)), np.ones(len(deep)))]
+    network = ExactNetwork(W.shape[1], nodes)
+    return Rows(network, np.array(pattern, dtype=np.uint8), pr.Box(-np.inf, np.inf).resolve(W.shape[1]))
+
+
+def test_unbounded_by_rank_or_by_a_unit_that_nothing_depends_on():
+    missing = {}
+    assert check_bounded(one_layer([[1.0, 1.0, 0]], [1]), answer(False, proof="dimension"), missing) is None
+    with pytest.raises(pr.VerificationError, match="as many directions"):
+        check_bounded(one_layer(np.eye(2), [1, 1]), answer(False, proof="dimension"), missing)
+    slab = polyhedron_rows(pr.Polyhedron([[1.0, 2.0], [-3.0, -6.0], [0.5, 1.0]], np.ones(3)))
+    check_bounded(slab, answer(False, proof="dimension"), missing)  # three rows, one direction
+    free = answer(False, False, "free_unit")
+    check_bounded(one_layer(np.eye(2), [1, 0, 1], [[1, 1]]), free, missing)
+    check_bounded(one_layer([[1, 0], [0, 1], [0, 0]], [1, 0, 0, 1], [[1, 1, 1]]), free, missing)  # a constant unit
+    with pytest.raises(pr.VerificationError, match="depend on every unit"):
+        check_bounded(one_layer([[1, 0], [0, 0]], [1, 0, 1], [[1, 1]]), free, missing)
+    with pytest.raises(pr.VerificationError, match="depend on every unit"):
+        check_bounded(one_layer(np.eye(2), [1, 1, 1], [[1, 1]]), free, missing)
+    with pytest.raises(pr.VerificationError, match="rank of the rows is not proven"):
+        check_bounded(one_layer([[1, 2], [2, 4]], [1, 0, 1], [[1, 1]]), free, missing)
+    along = answer(False, False, "direction", [0.0, 1.0])
+    with pytest.raises(pr.VerificationError, match="lies in the lineality space"):
+        check_bounded(one_layer([[1.0, 0.0]], [1]), along, missing)
+
+
+def test_bounded_by_the_first_stage():
+    # x, y >= 0 and x + y <= 1: -h_2 is 1 - x - y, so h_2 with weight 1 needs x and y with weight 1 each.
+    rows = one_layer(np.eye(2), [1, 1, 0], [[1.0, 1.0]])
+    claim = answer(True, True, "stage", multipliers={2: 1.0})
+    check_bounded(rows, claim, {})
+    check_bounded(rows, answer(None, True, multipliers={2: 1.0}), {})
+    with pytest.raises(pr.VerificationError, match="no positive weight"):
+        check_bounded(rows, answer(True, True, "stage"), {})
+    with pytest.raises(pr.VerificationError, match="negative"):
+        check_bounded(rows, answer(True, True, "stage", multipliers={2: -1.0}), {})
+    with pytest.raises(pr.VerificationError, match="no positive weight"):
+        check_bounded(one_layer(np.eye(2), [1, 1, 0], [[1.0, 0.0]]), claim, {})
+    wide = one_layer(np.eye(2, 3), [1, 1, 0], [[1.0, 1.0]])
+    check_bounded(wide, answer(None, True, multipliers={2: 1.0}), {})  # bounded modulo lineality
+    with pytest.raises(pr.VerificationError, match="rank"):
+        check_bounded(wide, claim, {})
+    open_question = {}
+    check_bounded(wide, answer(), open_question)
+    assert open_question == {"boundedness": 1, "boundedness modulo lineality": 1}
+
+
+@pytest.mark.parametrize("kind", ["stage", "basis", "box"])
+def test_upper_bounds_of_the_radius(kind):
+    """Of the triangle x, y >= 0, x + y <= 1."""
+    if kind == "stage":
+        rows = one_layer(np.eye(2), [1, 1, 0], [[1.0, 1.0]])
+        rows.network.nodes[2] = AffineNode(rows.network.nodes[2].terms, np.array([-1.0]))
+        total, weight = ball_by_stage(rows, {2: Fraction(1)}, 0, "ball")
+        with pytest.raises(pr.VerificationError, match="wrong sign"):
+            ball_by_stage(rows, {2: Fraction(-1)}, 0, "ball")
+    else:
+        p = pr.Polyhedron([[-1.0, 0.0], [0.0, -1.0], [1.0, 1.0]], [0.0, 0.0, 1.0])
+        weights = {0: Fraction(1), 1: Fraction(1), 2: Fraction(1)}
+        if kind == "basis":
+            total, weight = ball_by_basis(polyhedron_rows(p), weights, "ball")
+        else:
+            total, weight = ball_by_box(polyhedron_rows(p), weights, BOX, None, "ball")  # the residual is exactly 0
+            with pytest.raises(pr.VerificationError, match="not bounded on the box"):
+                ball_by_box(polyhedron_rows(p), {0: Fraction(1)}, BOX, None, "ball")
+    radius = 1 / (2 + np.sqrt(2))
+    assert radius * (1 - 1e-14) <= total / weight <= radius * (1 + 1e-12)
 
 
 # ---- the arithmetic underneath

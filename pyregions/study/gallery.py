@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import store
 from ..plot import MUTED, new_figure, png
-from .config import KINDS, NAMES, RunKey
+from .config import KINDS, NAMES
 from .data import Dataset
 from .runner import StudyResult, examples_file
 
@@ -22,8 +21,7 @@ def gallery(result: StudyResult, dataset: Dataset) -> tuple[str, str, bytes] | N
     """Title, caption and PNG; None where no example was found or the images are not grey pictures."""
     if len(dataset.shape) != 3 or dataset.shape[0] != 1:
         return None
-    rate, seed = result.config.learning_rates[0], result.config.seeds[0]
-    found = {kind: _examples(result.folder, RunKey(kind, rate, seed)) for kind in KINDS}
+    found = {kind: _examples(result, kind) for kind in KINDS}
     if not any(found.values()):
         return None
     # A narrow empty column keeps the kinds apart.
@@ -49,23 +47,24 @@ def gallery(result: StudyResult, dataset: Dataset) -> tuple[str, str, bytes] | N
     caption = (
         "Above: correctly classified test images with their class. Below: the nearest point of the same region, "
         "inside the pixel box, where another class (named) draws level; beyond it the network's answer is that class, "
-        f"though not one unit has changed its piece. Networks of learning rate {rate:g} and seed {seed}; the nearest "
-        "such images of each network."
+        "though not one unit has changed its piece. The nearest over all networks of a kind, one for each class of "
+        "the image."
     )
     return "Another class without leaving the region", caption, png(figure)
 
 
-def _examples(folder: Path, key: RunKey) -> list[tuple[Any, Any, int, int, float]]:
-    arrays = store.read_arrays(examples_file(folder, key))
-    distances = np.linalg.norm(arrays["other"] - arrays["image"], axis=1)
-    order = np.argsort(distances, kind="stable")[:EXAMPLES]
-    return [
-        (
-            arrays["image"][k],
-            arrays["other"][k],
-            int(arrays["label"][k]),
-            int(arrays["other_class"][k]),
-            float(distances[k]),
-        )
-        for k in order
-    ]
+def _examples(result: StudyResult, kind: str) -> list[tuple[Any, Any, int, int, float]]:
+    """The nearest over all networks of a kind, one per class of the image: image, other, two classes, distance."""
+    candidates = []
+    for key in result.config.runs():
+        if key.kind == kind:
+            arrays = store.read_arrays(examples_file(result.folder, key))
+            distances = np.linalg.norm(arrays["other"] - arrays["image"], axis=1)
+            pairs = zip(
+                arrays["image"], arrays["other"], arrays["label"], arrays["other_class"], distances, strict=True
+            )
+            candidates += [(image, other, int(own), int(to), float(away)) for image, other, own, to, away in pairs]
+    chosen: dict[int, tuple[Any, Any, int, int, float]] = {}
+    for candidate in sorted(candidates, key=lambda entry: entry[4]):
+        chosen.setdefault(candidate[2], candidate)
+    return list(chosen.values())[:EXAMPLES]

@@ -140,8 +140,10 @@ def describe(region: Region, x: F64, adversarial: bool) -> Row:
     if adversarial:
         row.update(undecided.ask(_other_class, region, x))
     row["undecided_claims"] = undecided.count
-    # How many decisions each rung of the ladder took for this region, and how often a solver was asked.
-    row.update({f"engine_{name}": float(count) for name, count in region.stats().items()})
+    # How many decisions each rung of the ladder took for this region, and how often a solver was asked. Times stay out:
+    # a row is the same in every run.
+    stats = region.stats()
+    row.update({f"engine_{name}": float(stats[name]) for name in stats if "seconds" not in name})
     return row
 
 

@@ -134,7 +134,8 @@ def _median_and_range(values: list[float], form: str) -> tuple[str, str]:
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return "-", ""
-    return one(aggregate.median(known), form), f"{one(min(known), form)} to {one(max(known), form)}"
+    least, most = one(min(known), form), one(max(known), form)
+    return one(aggregate.median(known), form), f"{least} to {most}" if least != most else "in all networks"
 
 
 def distinct(result: StudyResult) -> list[tuple[str, str]]:
@@ -154,7 +155,9 @@ def settings(result: StudyResult) -> list[tuple[str, str]]:
     """The configuration as text."""
     config = result.summary["config"]
     return [
-        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)) for name, value in config.items()
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for name, value in config.items()
+        if value is not None
     ]
 
 

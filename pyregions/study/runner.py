@@ -142,8 +142,8 @@ def run(config: StudyConfig | None = None, *, overwrite: bool = False, progress:
     config, progress = config or StudyConfig(), progress or Silence()
     require_extras()
     folder = config.folder
-    store.ensure_writable(folder)
     dataset = data.load(config.data)
+    store.ensure_writable(folder)
     claim_folder(folder, identity(config, dataset), overwrite)
     keys = config.runs()
     progress.start(len(keys), sum(_is_finished(folder, key) for key in keys))

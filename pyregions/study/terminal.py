@@ -123,13 +123,15 @@ def spread(values: list[float], form: str, wide: bool) -> str:
     if not known:
         return "-"
     middle, least, most = (one(value, form) for value in (aggregate.median(known), min(known), max(known)))
-    return f"{middle} ({least} - {most})" if wide else middle
+    return f"{middle} ({least} - {most})" if wide and least != most else middle
 
 
 def one(value: float, form: str) -> str:
     """One value as text: "share" in per cent, "power" as 10**value, else three digits."""
     if math.isnan(value):
         return "-"
+    if math.isinf(value):
+        return "infinite"
     if form == "share":
         return f"{100 * value:.1f} %"
     return f"{10**value:.3g}" if form == "power" else f"{value:.3g}"

@@ -138,8 +138,15 @@ def evaluate(claims: Sequence[Claim], groups: Mapping[tuple[float, int], Group],
             effects.append(Effect(measure, values, intervals, judge(values, measure.expected, quick)))
         deciding = [effect for effect in effects if effect.measure.deciding]
         verdict = combine([effect.verdict for effect in deciding])
-        findings.append(Finding(claim, effects, verdict, _notes(deciding, quick, len(seeds), len(rates))))
+        notes = _notes(deciding, quick, len(seeds), len(rates)) + _asides(effects, verdict)
+        findings.append(Finding(claim, effects, verdict, notes))
     return findings
+
+
+def _asides(effects: Sequence[Effect], verdict: str) -> list[str]:
+    """What is shown for comparison only, yet says something definite that the claim's verdict does not."""
+    others = [effect for effect in effects if not effect.measure.deciding and effect.verdict not in (OPEN, verdict)]
+    return [f"For comparison, it {effect.verdict} for: {effect.measure.name}." for effect in others]
 
 
 def _notes(deciding: Sequence[Effect], quick: bool, seeds: int, rates: int) -> list[str]:
