@@ -126,10 +126,10 @@ class BoundarySearch {
       const Network::Forms g = rows_.forms({outer});
       for (Index k = 0; k < rows_.dim(); ++k) {
         f.g(0, k) += g.g(0, k);
-        f.g_err(0, k) += g.g_err(0, k) + std::fabs(f.g(0, k)) * (2 * kUnit);
+        f.g_err(0, k) = (f.g_err(0, k) + g.g_err(0, k) + std::fabs(f.g(0, k)) * (2 * kUnit)) * (1 + 4 * kUnit);
       }
       f.c[0] += g.c[0];
-      f.c_err[0] += g.c_err[0] + std::fabs(f.c[0]) * (2 * kUnit);
+      f.c_err[0] = (f.c_err[0] + g.c_err[0] + std::fabs(f.c[0]) * (2 * kUnit)) * (1 + 4 * kUnit);
     }
     if (rows_.domain().is_box()) return sup_over_box(f, rows_.domain().lower, rows_.domain().upper)[0] <= 0;
     const Enclosure& e = enclosure_();
@@ -229,6 +229,19 @@ struct Step {
 };
 constexpr Step kSteps[] = {{0x1p-16, 0x1p-24}, {0x1p-30, 0x1p-36}};
 
+// Multipliers rounded to a common grid so coarse that their sums carry no rounding: the combination of the conditions
+// that is proven must be one exactly.
+Vector exactly_summable(Vector multipliers) {
+  const double largest = *std::max_element(multipliers.begin(), multipliers.end());
+  if (!(largest > 0) || !std::isfinite(largest)) return Vector(multipliers.size(), 0.0);
+  // All below 2^top on multiples of 2^(top - bits): n of them sum to less than 2^53 multiples.
+  const int top = std::ilogb(largest) + 1, bits = 52 - std::ilogb(static_cast<double>(multipliers.size()));
+  if (top - bits < -1000) return Vector(multipliers.size(), 0.0);  // the grid itself would underflow
+  if (top - bits < -1000) return Vector(multipliers.size(), 0.0);  // the grid itself would underflow
+  for (double& v : multipliers) v = std::ldexp(std::nearbyint(std::ldexp(v, bits - top)), top - bits);
+  return multipliers;
+}
+
 // Decides whether q.f < 0 happens inside; fills the witness.
 int decide(const BoundarySearch& search, const std::vector<OutputRow>& strict, Vector& witness) {
   const double unit = search.output_scale();
@@ -242,10 +255,11 @@ int decide(const BoundarySearch& search, const std::vector<OutputRow>& strict, V
     }
     if (answer.infeasible) {
       Vector q(strict[0].q.size(), 0.0);
+      const Vector weight = exactly_summable(answer.outputs);
       double total = 0;
       for (std::size_t i = 0; i < strict.size(); ++i) {
-        total += answer.outputs[i];
-        for (std::size_t o = 0; o < q.size(); ++o) q[o] -= answer.outputs[i] * strict[i].q[o];
+        total += weight[i];
+        for (std::size_t o = 0; o < q.size(); ++o) q[o] -= weight[i] * strict[i].q[o];  // exact: q_i holds -1, 0, 1
       }
       if (total > 0 && search.implied(q, answer.cell)) return 0;
     }
@@ -301,27 +315,33 @@ DyadicVector exact_difference(const RowSystem& rows, Index k, Index i) {
   return whole;
 }
 
-// Outputs that tie with i and j wherever f_i = f_j: f_k - f_i is a multiple of f_j - f_i, exactly. Floats only say where to
-// look.
+// Proven: the affine functions f_k - f_i and f_i - f_j are not multiples of each other (some minor of their gradients is
+// not 0). Most outputs are told apart here.
+bool surely_independent(const Network::Affine& map, Index i, Index j, Index k) {
+  const Index d = map.A.cols();
+  const auto entry = [&map](Index p, Index q, Index l, double& error) {
+    error = map.A_err[at(p)] + map.A_err[at(q)] + (std::fabs(map.A(p, l)) + std::fabs(map.A(q, l))) * (4 * kUnit);
+    return map.A(p, l) - map.A(q, l);
+  };
+  Index pivot = 0;
+  double largest = -1, unused = 0;
+  for (Index l = 0; l < d; ++l)
+    if (const double size = std::fabs(entry(i, j, l, unused)); size > largest) largest = size, pivot = l;
+  double e1 = 0, e2 = 0, e3 = 0, e4 = 0;
+  const double a = entry(k, i, pivot, e1), b = entry(i, j, pivot, e2);
+  for (Index l = 0; l < d; ++l) {
+    const double p = entry(k, i, l, e3), q = entry(i, j, l, e4);
+    const double error = std::fabs(a) * e4 + std::fabs(q) * e1 + e1 * e4 + std::fabs(p) * e2 + std::fabs(b) * e3 + e2 * e3;
+    if (std::fabs(a * q - p * b) > (error + (std::fabs(a * q) + std::fabs(p * b)) * gamma(4) + underflow(8)) * (1 + gamma(16))) return true;
+  }
+  return false;
+}
+
+// Outputs that tie with i and j wherever f_i = f_j: f_k - f_i is a multiple of f_j - f_i, exactly.
 std::vector<std::uint8_t> tied_outputs(const RowSystem& rows, const Network::Affine& map, Index i, Index j) {
-  const Index m = map.A.rows(), d = rows.dim();
-  std::vector<std::uint8_t> tied(at(m), 0);
-  Vector u(at(d)), v(at(d));
-  for (Index c = 0; c < d; ++c) u[at(c)] = map.A(j, c) - map.A(i, c);
-  const double size = dot(u.data(), u.data(), d), error = map.A_err[at(i)] + map.A_err[at(j)];
-  for (Index k = 0; k < m; ++k) {
-    if (k == i || k == j) continue;
-    double scale = 0;
-    for (Index c = 0; c < d; ++c) {
-      v[at(c)] = map.A(k, c) - map.A(i, c);
-      scale = std::max({scale, std::fabs(map.A(k, c)), std::fabs(map.A(i, c)), std::fabs(map.A(j, c))});
-    }
-    const double t = size > 0 ? dot(u.data(), v.data(), d) / size : 0.0;
-    double off = 0;
-    for (Index c = 0; c < d; ++c) off = std::max(off, std::fabs(v[at(c)] - t * u[at(c)]));
-    // Far from a multiple, with room for every rounding of these lines.
-    const double slop = (1 + std::fabs(t)) * (error + map.A_err[at(k)] + scale * gamma(8 * d + 16)) + underflow(8);
-    if (size > 0 && off > 8 * slop && off > 0x1p-20 * scale) continue;
+  std::vector<std::uint8_t> tied(at(map.A.rows()), 0);
+  for (Index k = 0; k < map.A.rows(); ++k) {
+    if (k == i || k == j || surely_independent(map, i, j, k)) continue;
     rows.tally().exact += 1;
     const DyadicVector p = exact_difference(rows, j, i), q = exact_difference(rows, k, i);
     tied[at(k)] = q.all_zero() || parallel_sign(p, q) != 0 ? 1 : 0;

@@ -113,7 +113,10 @@ bool enclose(const RowSystem& rows, Boundedness& result) {
       slop += rkj * all.b_err[at(result.basis[at(j)])];
       weight += rkj / lambda[at(j)];
     }
-    epsilon = std::max(epsilon, e * (1 + gamma(4 * d)) + underflow(4 * d * d));
+    e = e * (1 + gamma(4 * d)) + underflow(4 * d * d);
+    // NaN included: std::max below would pass over it.
+    if (!(e < 0.5) || !std::isfinite(sum) || !std::isfinite(size) || !std::isfinite(slop) || !std::isfinite(weight)) return false;
+    epsilon = std::max(epsilon, e);
     base[at(k)] = sum;
     width[at(k)] = (size * gamma(2 * d + 4) + slop) * (1 + gamma(2 * d)) + underflow(2 * d);
     spread[at(k)] = weight * (1 + gamma(2 * d + 4));
@@ -121,7 +124,7 @@ bool enclose(const RowSystem& rows, Boundedness& result) {
     q = std::max(q, spread[at(k)]);
   }
   const double lost = (q * tilt + epsilon) * (1 + 8 * kUnit);
-  if (!(lost < 0.5)) return false;
+  if (!(lost < 0.5) || !std::isfinite(constant)) return false;
   const double reach = (p + q * constant) / (1 - lost) * (1 + 16 * kUnit);
   if (!std::isfinite(reach)) return false;
   result.enclosure.lower.resize(at(d));

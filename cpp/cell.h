@@ -45,7 +45,9 @@ struct ClassPair {
   int sign = 0;           // of f_i - f_j at the interior point
   Vector positive, negative;  // points strictly inside with f_i > f_j, f_i < f_j; empty when none
   int piece = -1;         // {f_i = f_j >= all f_k} has dimension d - 1 inside
-  Vector first, second;   // f_i > f_j > all others, f_j > f_i > all others: on the segment both stay above the others
+  // f_i > f_j > others, f_j > f_i > others: on the segment both stay above them. Others are all outputs that do not tie
+  // with i and j wherever those two tie.
+  Vector first, second;
 };
 struct DecisionBoundaries {
   std::vector<ClassPair> pairs;

@@ -54,9 +54,13 @@ std::vector<std::uint8_t> check_by_stage(const RowSystem& rows, const std::vecto
       const Index r = static_cast<Index>(i);
       bool good = f.c[i] + f.c_err[i] * (1 + 2 * kUnit) <= 0;
       for (Index k = 0; k < s.width && good; ++k) good = rows.side(s.offset + k) * f.g(r, k) >= f.g_err(r, k);
+      // What the claimed row (own[m][0]) and rows coincident with it give to themselves, as a multiple of the claimed row.
+      double itself = 0;
       for (const Index u : own[first + i])
-        if (good && u >= s.offset && u < s.offset + s.width)
-          good = rows.side(u) * f.g(r, u - s.offset) + 2 * f.g_err(r, u - s.offset) < 1 - 4 * kUnit;
+        if (u >= s.offset && u < s.offset + s.width)
+          itself += (std::fabs(f.g(r, u - s.offset)) + f.g_err(r, u - s.offset)) * rows.norm_upper()[at(u)] /
+                    rows.norm_lower()[at(own[first + i][0])];
+      good = good && itself * (1 + gamma(8 + 2 * s.width)) < 1;
       proven[first + i] = good ? 1 : 0;
     }
   }
@@ -90,9 +94,10 @@ BasisEnclosure enclose_multipliers(const RowSystem& rows, const std::vector<Inde
       sum += std::fabs((i == k ? 1.0 : 0.0) - product(i, k));
       sum += std::fabs(r(i, k)) * (row_size[at(k)] * gamma(2 * d + 4) + row_width[at(k)]);
     }
-    epsilon = std::max(epsilon, sum * (1 + gamma(2 * d + 8)) + underflow(4 * d * d));
+    sum = sum * (1 + gamma(2 * d + 8)) + underflow(4 * d * d);
+    if (!(sum < 0.5)) return result;  // NaN included
+    epsilon = std::max(epsilon, sum);
   }
-  if (!(epsilon < 0.5)) return result;
   result.regular = true;
   // lambda = R^T target, then the exact correction B^-T residual = R^T (I - E^T)^-1 residual.
   result.lambda.assign(at(d), 0.0);

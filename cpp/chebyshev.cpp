@@ -101,7 +101,7 @@ SlackSum slack_sum_by_stage(const RowSystem& rows, const SparseRow& deep, int st
     w.weight += (implied - error) * rows.norm_lower()[at(s.offset + k)] * (1 - 4 * kUnit);
   }
   w.weight *= 1 - gamma(s.width + 4);
-  w.sum = f.c[0] + f.c_err[0] + std::fabs(f.c[0]) * (4 * kUnit);
+  w.sum = f.c[0] + f.c_err[0] + (std::fabs(f.c[0]) + f.c_err[0]) * (4 * kUnit);
   w.proven = true;
   return w;
 }
@@ -241,6 +241,66 @@ InteriorPoint interior_point(const RowSystem& rows, const Vector& start) {
   return result;
 }
 
+namespace {
+
+// A lower bound of the radius of the largest ball around a point, negative when the point is not proven inside.
+double radius_at(const RowSystem& rows, const Vector& center) {
+  Matrix one(1, rows.dim());
+  std::copy(center.begin(), center.end(), one.data());
+  const RowSystem::Slacks s = rows.slacks(one, false, true);
+  double radius = kInf;
+  for (Index j = 0; j < rows.size(); ++j) {
+    if (rows.zero_rows()[at(j)]) continue;
+    const double low = (s.value(0, j) - s.error(0, j)) / rows.norm_upper()[at(j)] * (1 - 4 * kUnit);
+    if (!(low >= radius)) radius = low;  // NaN included
+  }
+  return std::isnan(radius) ? -1.0 : radius;
+}
+
+// The cap grows from the scale of the nearest wall to that of the farthest, and beyond, while it binds: the solver's
+// accuracy is relative to the slacks it sees, so walls that are much farther away than the ball is large are left out.
+BallResult propose_ball(const RowSystem& rows, const Frame& frame) {
+  BallProblem p = ball_problem(frame);
+  const double farthest = reach(frame);
+  double nearest = farthest;
+  for (const double v : frame.h) nearest = std::min(nearest, v);
+  for (Index k = 0; k < frame.dim; ++k) nearest = std::min({nearest, -frame.lower[at(k)], frame.upper[at(k)]});
+  BallResult best;
+  const auto solve = [&](double cap) {
+    rows.tally().interior += 1;
+    p.radius_cap = cap;
+    best = inscribed_ball(p);
+    return best.r < cap / 2;
+  };
+  constexpr double kFar = 0x1p20, kNear = 0x1p6, kGrow = 0x1p8;
+  if (nearest > 0 && nearest * kFar < farthest) {
+    for (double cap = kNear * nearest; cap * kNear < farthest; cap *= kGrow) {
+      std::vector<Index> kept;
+      for (Index e = 0; e < frame.rows(); ++e)
+        if (frame.h[at(e)] < cap * kFar) kept.push_back(e);
+      const Matrix near = gather_rows(frame.G, kept);
+      p = ball_problem(frame);
+      p.A = &near;
+      p.norms.assign(kept.size(), 1.0);
+      p.b.clear();
+      for (const Index e : kept) p.b.push_back(frame.h[at(e)]);
+      for (double& v : p.lower) v = v > -cap * kFar ? v : -kInf;
+      for (double& v : p.upper) v = v < cap * kFar ? v : kInf;
+      const bool small = solve(cap);
+      Vector all(at(frame.rows()), 0.0);
+      for (std::size_t e = 0; e < kept.size(); ++e) all[at(kept[e])] = best.row_multipliers[e];
+      best.row_multipliers = std::move(all);
+      if (small && radius_at(rows, lift_point(rows, frame, best.x, best.r)) > best.r / 2) return best;
+    }
+    p = ball_problem(frame);
+  }
+  double cap = 16 * farthest;
+  for (int attempt = 0; attempt < 4 && !solve(cap); ++attempt) cap *= 0x1p12;
+  return best;
+}
+
+}  // namespace
+
 Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::function<const Enclosure&()>& enclosure) {
   Ball ball;
   const Frame frame = make_frame(rows, interior);
@@ -255,26 +315,13 @@ Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::fu
       return ball;
     }
   }
-  BallProblem p = ball_problem(frame);
-  BallResult best;
-  p.radius_cap = 16 * reach(frame);
-  for (int attempt = 0; attempt < 4; ++attempt) {
-    rows.tally().interior += 1;
-    best = inscribed_ball(p);
-    if (best.r < p.radius_cap / 2) break;
-    p.radius_cap *= 0x1p12;  // the cap was binding although the radius is finite: a larger scale
-  }
+  const BallResult best = propose_ball(rows, frame);
   ball.center = lift_point(rows, frame, best.x, best.r);
-  Matrix one(1, rows.dim());
-  std::copy(ball.center.begin(), ball.center.end(), one.data());
-  const RowSystem::Slacks s = rows.slacks(one, false, true);
-  ball.lower = kInf;
-  for (Index j = 0; j < rows.size(); ++j) {
-    if (rows.zero_rows()[at(j)]) continue;
-    const double low = s.value(0, j) - s.error(0, j);
-    ball.lower = std::min(ball.lower, low / rows.norm_upper()[at(j)] * (1 - 4 * kUnit));
+  ball.lower = radius_at(rows, ball.center);
+  if (!(ball.lower > 0)) {  // not even proven inside: the interior point is
+    ball.center = interior;
+    ball.lower = std::max(0.0, radius_at(rows, interior));
   }
-  ball.lower = std::max(0.0, ball.lower);
   ball.radius = ball.lower;
   ball.upper = kInf;
   const bool stage = frame.kind == Frame::Kind::first_stage;

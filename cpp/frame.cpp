@@ -59,7 +59,8 @@ bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix
   const Network* net = rows.network();
   if (!net || net->stages().empty() || !rows.domain().is_all()) return false;
   const Network::Stage& first = net->stages()[0];
-  if (first.width > rows.dim() || !net->is_cut(first.pre, 1)) return false;
+  // Through the hinge node itself: a skip connection around it would let a unit without slope act on deeper rows.
+  if (first.width > rows.dim() || !net->is_cut(first.node, 1)) return false;
   const Halfspaces& all = rows.halfspaces();
   const std::vector<std::uint8_t>& zero = rows.zero_rows();
   const Network::Node& hinge = net->nodes()[at(first.node)];

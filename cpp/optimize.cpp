@@ -18,15 +18,14 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 // ladder of steps allows.
 Vector pull_inside(const RowSystem& rows, const Vector& interior, const Vector& x) {
   double back = 0;
-  for (int step = 0; step < 60; ++step) {
+  for (int step = 0; step <= 51; ++step) {  // up to the interior point itself
     Vector p(x);
     for (std::size_t k = 0; k < p.size(); ++k) p[k] += back * (interior[k] - x[k]);
-    // Cheap first: floats that see no violation; then the exact answer.
     Matrix one(1, rows.dim());
     std::copy(p.begin(), p.end(), one.data());
     const RowSystem::Slacks s = rows.slacks(one);
-    bool certain = true;
-    for (Index j = 0; j < rows.size() && certain; ++j) certain = s.value(0, j) >= s.error(0, j);
+    bool certain = true;  // zero rows hold everywhere, the interior point has shown it
+    for (Index j = 0; j < rows.size() && certain; ++j) certain = rows.zero_rows()[at(j)] || s.value(0, j) >= s.error(0, j);
     if (certain) return p;
     back = back == 0 ? 0x1p-50 : 2 * back;
   }
@@ -40,7 +39,7 @@ Network::Forms objective_form(const RowSystem& rows, const Vector& c, const Vect
   Network::Forms f = rows.forms({negative});
   const auto add = [](double& sum, double& error, double value, double value_error) {
     sum += value;
-    error += value_error + std::fabs(sum) * (2 * kUnit);
+    error = (error + value_error + std::fabs(sum) * (2 * kUnit)) * (1 + 4 * kUnit);
   };
   if (!q.empty()) {
     Matrix output(1, rows.network()->outputs());
@@ -99,7 +98,7 @@ Extremum Cell::maximize(const Vector& c, const Vector& q) {
     result.upper = rows_.domain().is_box() ? sup_over_box(objective, rows_.domain().lower, rows_.domain().upper)[0] : kInf;
     bool exact = true;
     for (Index k = 0; k < rows_.dim(); ++k) exact = exact && objective.g(0, k) == 0 && objective.g_err(0, k) == 0;
-    if (exact) result.upper = objective.c[0] + objective.c_err[0];
+    if (exact) result.upper = objective.c[0] + objective.c_err[0] + (std::fabs(objective.c[0]) + objective.c_err[0]) * (4 * kUnit);
     return result;
   }
   for (double& v : goal) v /= unit;
@@ -115,7 +114,7 @@ Extremum Cell::maximize(const Vector& c, const Vector& q) {
           u(0, k) = mix * strict[at(k)] + (lp.x.size() == at(rows_.dim()) ? lp.x[at(k)] : goal[at(k)]);
         const RowSystem::Slacks s = rows_.slacks(u, true);
         bool leaves = true;
-        for (Index j = 0; j < rows_.size() && leaves; ++j) leaves = s.value(0, j) >= s.error(0, j);
+        for (Index j = 0; j < rows_.size() && leaves; ++j) leaves = rows_.zero_rows()[at(j)] || s.value(0, j) >= s.error(0, j);
         Network::Forms linear = objective;
         linear.c[0] = linear.c_err[0] = 0;
         const Bound gain = value_at(linear, Vector(u.data(), u.data() + u.cols()));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 namespace pyregions {
@@ -154,8 +155,9 @@ RowSystem::Slacks RowSystem::slacks(const Matrix& points, bool linear, bool tigh
           sum -= domain_->A(g, k) * x[k];
           size_sum += std::fabs(domain_->A(g, k) * x[k]);
         }
-        value[r] = sum;
-        error[r++] = size_sum * gamma(2 * d + 4) + underflow(2 * d);
+        const bool good = std::isfinite(sum) && std::isfinite(size_sum);  // what overflowed claims nothing
+        value[r] = good ? sum : 0.0;
+        error[r++] = good ? size_sum * gamma(2 * d + 4) + underflow(2 * d) : std::numeric_limits<double>::infinity();
       }
     }
   }
@@ -202,6 +204,7 @@ std::vector<int> RowSystem::slack_signs(const double* point, bool linear) const 
 }
 
 bool RowSystem::strictly_inside(const double* point) const {
+  if (!std::all_of(point, point + dim(), [](double v) { return std::isfinite(v); })) return false;
   const std::vector<int> signs = slack_signs(point);
   for (Index j = 0; j < size(); ++j) {
     if (signs[at(j)] < 0) return false;
@@ -226,12 +229,12 @@ Network::Forms RowSystem::forms(const std::vector<SparseRow>& multipliers) const
     f.c_err.assign(at(m), 0.0);
   }
   const Halfspaces outer = domain_rows_ > 0 ? domain_->halfspaces() : Halfspaces{};
-  // One addition of a rounded product: u |product| + u |sum|, and underflow.
+  // One addition of a rounded product: u |product| + u |sum|, and underflow; the factor covers the sum of the errors.
   const auto accumulate = [](double& sum, double& error, double factor, double value) {
     if (factor == 0.0 || value == 0.0) return;
     const double product = factor * value;
     sum += product;
-    error += (std::fabs(product) + std::fabs(sum)) * (2 * kUnit) + underflow(1);
+    error = (error + (std::fabs(product) + std::fabs(sum)) * (2 * kUnit) + underflow(1)) * (1 + 4 * kUnit);
   };
   for (Index i = 0; i < m; ++i)
     for (const auto& [row, value] : multipliers[at(i)]) {

@@ -136,8 +136,8 @@ struct Redundancy {
 // the others.
 std::vector<std::uint8_t> check_by_box(const RowSystem& rows, const std::vector<SparseRow>& forms, const Vector& lower,
                                        const Vector& upper);
-// Stage signs: F = mu.z + c with mu_k s_k >= 0 for all k, c <= 0, and mu_own s_own < 1 for the unit rows in own[m] that
-// belong to the stage itself.
+// Stage signs: F = mu.z + c with mu_k s_k >= 0 for all k, c <= 0, and what the rows of own[m] (coincident rows, the
+// claimed one first) give to themselves through the stage's own multipliers sums to less than 1.
 std::vector<std::uint8_t> check_by_stage(const RowSystem& rows, const std::vector<SparseRow>& forms, int stage,
                                          const std::vector<std::vector<Index>>& own);
 

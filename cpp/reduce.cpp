@@ -210,6 +210,7 @@ void Reducer::free_units() {
 }
 
 bool Reducer::accept(Index group, const double* x, const double* slack, const double* error) const {
+  if (!std::all_of(x, x + rows_.dim(), [](double v) { return std::isfinite(v); })) return false;
   const std::vector<Index>& members = groups_[s(group)];
   std::size_t next = 0;
   bool certain = true;

@@ -11,7 +11,7 @@ I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
-class UndecidedError(Exception): ...
+class UndecidedError(Exception): ...  # .rows: tuple[int, ...], the rows it is about (may be empty)
 class OnBoundaryError(Exception): ...  # .labels: list[tuple[int, int, int]]
 
 def highs_version() -> str: ...
@@ -68,7 +68,7 @@ class FacetsDict(TypedDict):
     # Redundant groups r: rows red_rows[red_ptr[r]:red_ptr[r+1]]; claim: the first row of the group is implied by others.
     red_ptr: I64
     red_rows: I32
-    red_kind: U8  # 0 box, 1 stage, 2 bounded, 3 basis (see Redundant in region.py)
+    red_kind: U8  # 0 box, 1 stage, 2 bounded, 3 basis, 6 parallel (one tighter row in the same direction)
     red_stage: I32  # kind 1: the stage whose coordinates carry the relation
     mul_ptr: I64  # multipliers of redundant group r: mul_rows/mul_values[mul_ptr[r]:mul_ptr[r+1]]
     mul_rows: I32
@@ -113,9 +113,12 @@ class PairsDict(TypedDict):
     positive: F64  # (P, d) interior points with f_i > f_j (NaN rows when none)
     negative: F64
     piece: NDArray[np.int8]  # 1: {f_i = f_j >= all f_k} has dimension d-1 inside the region; 0 proven not; -1 undecided
-    piece_first: F64  # (P, d) points p with f_i strictly largest among all, q with f_j strictly largest, such that on the
-    piece_second: F64  # segment where f_i = f_j all other outputs are strictly smaller (NaN rows when piece != 1)
-    classes: NDArray[np.int8]  # per output: 1 it is strictly the largest somewhere inside, 0 proven nowhere, -1 undecided
+    # (P, d) points with f_i > f_j > the others, f_j > f_i > the others (outputs that tie with both wherever f_i = f_j left
+    # out): on the segment between them both stay above the others. NaN rows when piece != 1.
+    piece_first: F64
+    piece_second: F64
+    # per output: 1 somewhere inside strictly above all outputs not identical to it, 0 proven nowhere, -1 undecided
+    classes: NDArray[np.int8]
     class_witness: F64  # (m, d)
 
 class ExtremumDict(TypedDict):

@@ -25,6 +25,11 @@ def load_core() -> None:
     """
     try:
         core = importlib.import_module("pyregions._core")
+    except ModuleNotFoundError as absent:
+        raise ImportError(
+            f"there is no compiled core in {Path(__file__).parent}: this looks like the source tree. Install pyregions "
+            "(pip install .) and start Python in another folder, or make the tree itself work with pip install -e ."
+        ) from absent
     except ImportError as first:
         _open_libraries(first)
         core = importlib.import_module("pyregions._core")

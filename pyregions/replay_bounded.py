@@ -101,7 +101,7 @@ def lines(rows: Rows, chosen: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def check_free_unit(rows: Rows) -> None:
-    """With independent (nonzero) first-stage rows one of their units can run away alone if no deeper row depends on it."""
+    """With independent nonzero first-stage rows a unit of theirs can run away alone if nothing deeper depends on it."""
     units = first_stage(rows)
     listened = np.zeros(len(units), dtype=bool)
     for block in blocks(range(units.stop, rows.units)):

@@ -1,6 +1,9 @@
 """The build files agree with each other and with the tree: pins, sources by name, the layers, wheels' versions."""
 
 import re
+import shutil
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -52,17 +55,24 @@ def listed_sources() -> dict[str, int]:
     return layers
 
 
+def layer_of(text: str) -> int:
+    """The layer a file of the core names in its first line."""
+    heading = re.match(r"// Layer (\d)\b", text)
+    assert heading is not None, text.splitlines()[0]
+    return int(heading[1])
+
+
 def test_cmake_lists_every_source_in_its_layer():
     listed = listed_sources()
     assert set(listed) == {file.name for file in (ROOT / "cpp").glob("*.cpp")}
     assert list(listed.values()) == sorted(listed.values())
     for name, layer in listed.items():
-        assert (ROOT / "cpp" / name).read_text().startswith(f"// Layer {layer}. "), name
+        assert layer_of((ROOT / "cpp" / name).read_text()) == layer, name
 
 
 def test_includes_go_down_the_layers():
     files = {file.name: file.read_text() for pattern in ("*.h", "*.cpp") for file in (ROOT / "cpp").glob(pattern)}
-    layers = {name: int(re.match(r"// Layer (\d)\. ", text)[1]) for name, text in files.items()}  # type: ignore[index]
+    layers = {name: layer_of(text) for name, text in files.items()}
     for name, text in files.items():
         for included in re.findall(r'#include "(\w+\.h)"', text):
             assert layers[included] <= layers[name], f"{name} includes {included} of a higher layer"
@@ -79,6 +89,12 @@ def test_a_foreign_highs_is_refused():
     libraries.check_versions("1.15.1", "1.15.1")
     with pytest.raises(ImportError, match="highspy==1.15.1"):
         libraries.check_versions("1.15.1", "1.14.0")
+
+
+def test_a_tree_without_the_core_says_so(tmp_path):
+    shutil.copytree(ROOT / "pyregions", tmp_path / "pyregions", ignore=shutil.ignore_patterns("*.so", "*.dylib"))
+    run = subprocess.run([sys.executable, "-c", "import pyregions"], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode != 0 and "looks like the source tree" in run.stderr
 
 
 def test_an_absent_wheel_is_named(monkeypatch):
