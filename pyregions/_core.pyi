@@ -65,7 +65,8 @@ class FacetsDict(TypedDict):
     on_domain: NDArray[np.bool_]  # the group holds a domain row: no neighbor there
     witness: F64  # (F, d)
     zero_rows: I32  # rows whose coefficients are exactly 0 (constant units): never facets
-    # Redundant groups r: rows red_rows[red_ptr[r]:red_ptr[r+1]]; claim: the first row of the group is implied by others.
+    # Redundant groups r: rows red_rows[red_ptr[r]:red_ptr[r+1]]; claim: the first row of the group is implied by
+    # others.
     red_ptr: I64
     red_rows: I32
     red_kind: U8  # 0 box, 1 stage, 2 bounded, 3 basis, 6 parallel (one tighter row in the same direction)
@@ -80,7 +81,9 @@ class BallDict(TypedDict):
     radius: float  # may be inf
     lower: float  # rigorous: the ball of this radius at center lies in the cell
     upper: float  # rigorous: no ball in the cell has a larger radius (inf when proven infinite)
-    kind: int  # how upper is proven: 0 box residual, 1 stage signs, 2 bounded residual, 3 basis, 4 infinite (direction), -1 unproven
+    # how upper is proven: 0 box residual, 1 stage signs, 2 bounded residual, 3 basis, 4 infinite (direction),
+    # -1 unproven
+    kind: int
     stage: int
     direction: F64  # kind 4: u with a_j.u < 0 for every nonzero row; else empty
     mul_rows: I32
@@ -92,8 +95,10 @@ class BoundednessDict(TypedDict):
     rank_lower: int  # proven bounds on the rank of the rows
     rank_upper: int
     # bounded by the domain's box: proof "box"; by a positive combination: "combination" with the fields below;
-    # unbounded by a direction: "direction"; by a kernel (fewer spanning rows than inputs): "dimension"; by a first-stage
-    # unit of slope 0 when the first stage has full row rank: "free_unit"; bounded, first stage of rank d and every implied
+    # unbounded by a direction: "direction"; by a kernel (fewer spanning rows than inputs): "dimension"; by a first-
+    # stage
+    # unit of slope 0 when the first stage has full row rank: "free_unit"; bounded, first stage of rank d and every
+    # implied
     # multiplier of it strictly positive: "stage" (multipliers on deeper rows); "undecided"
     proof: str
     direction: F64  # unbounded: u != 0 with A u <= 0 (empty when the proof is by dimension)
@@ -112,8 +117,10 @@ class PairsDict(TypedDict):
     constant_sign: NDArray[np.int8]  # sign of f_i - f_j at the interior witness (0 when identical)
     positive: F64  # (P, d) interior points with f_i > f_j (NaN rows when none)
     negative: F64
-    piece: NDArray[np.int8]  # 1: {f_i = f_j >= all f_k} has dimension d-1 inside the region; 0 proven not; -1 undecided
-    # (P, d) points with f_i > f_j > the others, f_j > f_i > the others (outputs that tie with both wherever f_i = f_j left
+    # 1: {f_i = f_j >= all f_k} has dimension d-1 inside the region; 0 proven not; -1 undecided
+    piece: NDArray[np.int8]
+    # (P, d) points with f_i > f_j > the others, f_j > f_i > the others (outputs that tie with both wherever f_i =
+    # f_j left
     # out): on the segment between them both stay above the others. NaN rows when piece != 1.
     piece_first: F64
     piece_second: F64
@@ -152,7 +159,8 @@ class Cell:
     # offset = b[row] of the facet's first row: v (K, m).
     def neighbor_changes(self) -> F64: ...
     def decision_boundaries(self) -> PairsDict: ...
-    # The nearest point(s) with another class inside the region: (class, point, l2 distance lower, upper) rows; see region.py
+    # The nearest point(s) with another class inside the region: (class, point, l2 distance lower, upper) rows; see
+    # region.py
     def maximize(self, c: F64) -> ExtremumDict: ...
     def maximize_output(self, weights: F64) -> ExtremumDict: ...  # supremum of weights . f(x)
     def project(self, y: F64, norm: int) -> ExtremumDict: ...  # norm 1, 2 or 0 for linf; value = distance
@@ -167,9 +175,12 @@ def cell_at(network: Network, point: F64, domain: Domain, tie: str) -> Cell: ...
 def cell_of(network: Network, pattern: U8, domain: Domain) -> Cell | NoInteriorDict: ...
 # no network: the cell is the domain itself.
 def cell_of_domain(domain: Domain) -> Cell | NoInteriorDict: ...
-# Runs cell_at and then the named computations ("facets", "chebyshev", "boundedness", "neighbors", "decision_boundaries",
-# "witness") for many points on `workers` threads with the GIL released. on_boundary/undecided points give the exception
-# object in place of the Cell. progress(done) is called about every 50 ms and signals are honoured (KeyboardInterrupt).
+# Runs cell_at and then the named computations ("facets", "chebyshev", "boundedness", "neighbors",
+# "decision_boundaries",
+# "witness") for many points on `workers` threads with the GIL released. on_boundary/undecided points give the
+# exception
+# object in place of the Cell. progress(done) is called about every 50 ms and signals are honoured
+# (KeyboardInterrupt).
 def cells_at(
     network: Network,
     points: F64,

@@ -19,4 +19,5 @@ def test_every_file_of_the_table_exists():
     root = README.parent
     for layer, names in re.findall(r"^\| (\d) \| ((?:`[^|]+` ?)+) \|", README.read_text(), flags=re.M):
         for name in re.findall(r"`([^`]+)`", names):
-            assert list(root.glob(f"cpp/{name}.cpp")) or list(root.glob(f"pyregions/{name.rstrip('/*')}*")), (layer, name)
+            files = [*root.glob(f"cpp/{name}.cpp"), *root.glob(f"pyregions/{name.rstrip('/*')}*")]
+            assert files, (layer, name)

@@ -80,20 +80,11 @@ def measure(
     progress
         Called with the name of each step that begins.
     """
-    from ..polyhedron import Box
-
     rows: list[Row] = []
     predicted = np.argmax(network(points.x), axis=1)
     for domain in DOMAINS:
-        if progress is not None:
-            progress("regions in the pixel box" if domain == "box" else "regions in all of R^d")
-        box = Box(0.0, 1.0) if domain == "box" else None
-        regions = network.regions(points.x, domain=box, compute=PARTS, workers=workers, errors="return")
-        # One undecided part must not cost the others: such a region is asked again for each part by itself.
-        for k, region in enumerate(regions):
-            if isinstance(region, UndecidedError):
-                regions[k] = network.regions(points.x[k : k + 1], domain=box, compute=(), errors="return")[0]
-        here = []
+        regions = regions_of(network, points.x, domain, workers, progress)
+        here: list[Row] = []
         for k, region in enumerate(regions):
             row: Row = {
                 "kind": key.kind,
@@ -114,6 +105,28 @@ def measure(
         add_random_pairs(here, [None if isinstance(region, Exception) else region for region in regions])
         rows.extend(here)
     return rows
+
+
+def regions_of(
+    network: Network, x: F64, domain: str, workers: int | None, progress: Callable[[str], None] | None
+) -> list[Region | Exception]:
+    """The regions of all points with everything that is measured computed at once, errors in their places."""
+    from ..polyhedron import Box
+
+    box = Box(0.0, 1.0) if domain == "box" else None
+    place = "pixel box" if domain == "box" else "R^d"
+
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(f"{place}, region {done} of {len(x)}")
+
+    report(0)
+    regions = network.regions(x, domain=box, compute=PARTS, workers=workers, progress=report, errors="return")
+    # One undecided part must not cost the others: such a region is asked again for each part by itself.
+    for k, region in enumerate(regions):
+        if isinstance(region, UndecidedError):
+            regions[k] = network.regions(x[k : k + 1], domain=box, compute=(), errors="return")[0]
+    return regions
 
 
 class Undecided:
