@@ -436,6 +436,12 @@ void register_cell(py::module_& m) {
              const Cell::Neighbors* n = run([&] { return &c.neighbors(); });
              return py::make_tuple(array_of<std::int64_t>(n->facet), patterns_array(n->pattern, c.rows().units()));
            })
+      .def("neighbor",
+           [](Cell& c, Index k) {
+             const Index count = static_cast<Index>(run([&] { return &c.neighbors(); })->facet.size());
+             if (k < 0 || k >= count) throw py::index_error("neighbor " + std::to_string(k) + " of " + std::to_string(count));
+             return run([&] { return c.neighbor(k); });
+           })
       .def("neighbor_changes", [](Cell& c) { return array(run([&] { return c.neighbor_changes(); })); })
       .def("decision_boundaries",
            [](Cell& c) { return boundaries_dict(*run([&] { return &c.decision_boundaries(); }), c.rows().dim()); })

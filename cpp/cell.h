@@ -78,6 +78,7 @@ class Cell {
     std::vector<Pattern> pattern;
   };
   const Neighbors& neighbors();
+  std::shared_ptr<Cell> neighbor(Index k);  // the k-th of neighbors() as a cell
   // Per neighbor the change of the affine map: W' = W + v a^T, c' = c - v b with (a, b) the first row of the facet.
   Matrix neighbor_changes();
   const DecisionBoundaries& decision_boundaries();

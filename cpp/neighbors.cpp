@@ -47,6 +47,29 @@ const Cell::Neighbors& Cell::neighbors() {
   return *neighbors_;
 }
 
+// A step beyond the crossing of the segment from the interior point to the facet's witness lies in the neighbor when it is
+// short enough.
+std::shared_ptr<Cell> Cell::neighbor(Index k) {
+  const Neighbors& near = neighbors();
+  const Facets& f = facets(1);
+  const Index facet = near.facet[at(k)], row = f.groups[at(facet)][0], d = rows_.dim();
+  Matrix ends(2, d);
+  std::copy(interior().begin(), interior().end(), ends.row(0));
+  std::copy(f.witness.row(facet), f.witness.row(facet) + d, ends.row(1));
+  const Matrix slack = rows_.slacks(ends).value;
+  const double wall = slack(0, row) / (slack(0, row) - slack(1, row));
+  RowSystem beyond(rows_.network_ptr(), near.pattern[at(k)], rows_.domain_ptr());
+  Vector start(at(d));
+  for (double step = 0.5; step > 0x1p-30; step /= 4) {
+    const double t = wall + (1 - wall) * step;
+    for (Index c = 0; c < d; ++c) start[at(c)] = ends(0, c) + t * (ends(1, c) - ends(0, c));
+    if (beyond.strictly_inside(start.data())) return std::make_shared<Cell>(std::move(beyond), start, true);
+  }
+  const InteriorPoint p = interior_point(beyond, start);
+  if (p.found) return std::make_shared<Cell>(std::move(beyond), p.point, true);
+  throw UndecidedError("no point strictly inside the neighbor was found", {row});
+}
+
 Matrix Cell::neighbor_changes() {
   const Neighbors& near = neighbors();
   const Network& net = *rows_.network();

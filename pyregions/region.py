@@ -38,14 +38,14 @@ class Neighbor:
     pattern: U8 = field(repr=False)
     changed_units: tuple[int, ...]
     _origin: Region = field(repr=False)
+    _index: int = field(repr=False)
 
     def region(self) -> Region:
         """The neighbor as a region in the same domain."""
         origin = self._origin
-        found = origin.network._cell_of(self.pattern, origin._rows, origin.domain)
-        if isinstance(found, NoInterior):
-            raise RuntimeError("a neighbor without interior contradicts its certificate; please report this")
-        return found
+        with core_errors():
+            cell = origin._cell.neighbor(self._index)
+        return Region(origin.network, cell, origin._rows, origin.domain, None)
 
     @property
     def affine_map(self) -> AffineMap:
@@ -78,9 +78,10 @@ class Neighbors(Sequence[Neighbor]):
     def __getitem__(self, index: int | slice) -> Neighbor | list[Neighbor]:
         if isinstance(index, slice):
             return [self[k] for k in range(*index.indices(len(self)))]
-        pattern = self.patterns[range(len(self))[index]]
+        index = range(len(self))[index]
+        pattern = self.patterns[index]
         changed = tuple(map(int, np.flatnonzero(pattern != self._region.pattern)))
-        return Neighbor(self._region.facets[int(self.facets[index])], pattern, changed, self._region)
+        return Neighbor(self._region.facets[int(self.facets[index])], pattern, changed, self._region, index)
 
     @cached_property
     def changes(self) -> F64:
