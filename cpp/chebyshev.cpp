@@ -299,59 +299,82 @@ BallResult propose_ball(const RowSystem& rows, const Frame& frame) {
   return best;
 }
 
-}  // namespace
+// Once more from a good centre: the slacks there carry more digits, and where the best centres form an unbounded set, a
+// window on the coordinates without bounds keeps the solver from running away along it.
+BallResult propose_again(const RowSystem& rows, const Frame& frame, double radius) {
+  BallProblem p = ball_problem(frame);
+  p.radius_cap = 4 * radius;
+  constexpr double kWindow = 64;
+  for (double& v : p.lower) v = std::max(v, -kWindow * radius);
+  for (double& v : p.upper) v = std::min(v, kWindow * radius);
+  rows.tally().interior += 1;
+  return inscribed_ball(p);
+}
 
-Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::function<const Enclosure&()>& enclosure) {
-  Ball ball;
-  const Frame frame = make_frame(rows, interior);
-  const bool box = rows.domain().is_box();
-  Vector spread;  // multipliers of a positive combination, when the recession cone is trivial in the frame
-  if (!box) {
-    ball.direction = strict_recession(rows, frame, &spread);
-    if (!ball.direction.empty()) {
-      ball.center = interior;
-      ball.radius = ball.lower = ball.upper = kInf;
-      ball.proof = Proof::direction;
-      return ball;
-    }
+// What a proposal proves: a centre with a larger radius, multipliers with a smaller bound. spread: multipliers of a
+// positive combination of the rows (stage frames only).
+void take(const RowSystem& rows, const Frame& frame, const BallResult& proposal, const Vector& spread,
+          const std::function<const Enclosure&()>& enclosure, Ball& ball) {
+  Vector center = lift_point(rows, frame, proposal.x, proposal.r);
+  if (const double lower = radius_at(rows, center); lower > ball.lower) {
+    ball.radius = ball.lower = lower;
+    ball.center = std::move(center);
   }
-  const BallResult best = propose_ball(rows, frame);
-  ball.center = lift_point(rows, frame, best.x, best.r);
-  ball.lower = radius_at(rows, ball.center);
-  if (!(ball.lower > 0)) {  // not even proven inside: the interior point is
-    ball.center = interior;
-    ball.lower = std::max(0.0, radius_at(rows, interior));
-  }
-  ball.radius = ball.lower;
-  ball.upper = kInf;
-  const bool stage = frame.kind == Frame::Kind::first_stage;
-  SparseRow multipliers = to_rows(frame, best.row_multipliers, best.lower_multipliers, best.upper_multipliers, !stage);
+  const bool box = rows.domain().is_box(), stage = frame.kind == Frame::Kind::first_stage;
+  SparseRow multipliers =
+      to_rows(frame, proposal.row_multipliers, proposal.lower_multipliers, proposal.upper_multipliers, !stage);
   const auto offer = [&](const SlackSum& sum, Proof proof) {
-    if (!sum.proven || !(sum.weight > 0)) return;
+    if (!sum.proven || !(sum.weight > 0)) return false;
     const double upper = std::max(0.0, sum.sum / sum.weight * (1 + 4 * kUnit));
-    if (upper >= ball.upper) return;
+    if (!(upper < ball.upper)) return true;
     ball.upper = upper;
     ball.proof = proof;
     ball.stage = proof == Proof::stage ? 0 : -1;
     ball.multipliers = multipliers;
     rows.tally().triage += 1;
+    return true;
   };
   if (box) {
     offer(slack_sum_by_box(rows, multipliers, rows.domain().lower, rows.domain().upper), Proof::box);
   } else if (stage) {
     // Rounding can leave an implied multiplier below 0; a little of a combination that makes all of them positive mends
     // that, at a price proportional to it.
-    offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
-    for (double share = 0x1p-44; ball.proof == Proof::none && share <= 0x1p-16; share *= 0x1p4) {
-      Vector mixed = best.row_multipliers;
+    bool done = offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
+    for (double share = 0x1p-44; !done && share <= 0x1p-16; share *= 0x1p4) {
+      Vector mixed = proposal.row_multipliers;
       for (std::size_t e = 0; e < mixed.size(); ++e) mixed[e] = std::max(0.0, mixed[e]) + share * std::max(0.0, spread[e]);
       multipliers = to_rows(frame, mixed, {}, {}, false);
-      offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
+      done = offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
     }
   } else {
     if (enclosure && enclosure().finite())
       offer(slack_sum_by_box(rows, multipliers, enclosure().lower, enclosure().upper), Proof::bounded);
     if (ball.proof == Proof::none) offer(slack_sum_by_basis(rows, multipliers), Proof::basis);
+  }
+}
+
+}  // namespace
+
+Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::function<const Enclosure&()>& enclosure) {
+  Ball ball;
+  ball.center = interior;
+  const Frame frame = make_frame(rows, interior);
+  Vector spread;
+  if (!rows.domain().is_box()) {
+    ball.direction = strict_recession(rows, frame, &spread);
+    if (!ball.direction.empty()) {
+      ball.radius = ball.lower = ball.upper = kInf;
+      ball.proof = Proof::direction;
+      return ball;
+    }
+  }
+  ball.radius = ball.lower = std::max(0.0, radius_at(rows, interior));
+  ball.upper = kInf;
+  take(rows, frame, propose_ball(rows, frame), spread, enclosure, ball);
+  constexpr double kGood = 0x1p-26;  // relative; the solver aims at 1e-9
+  if (ball.lower > 0 && !(ball.upper - ball.lower <= kGood * ball.upper)) {
+    const Frame nearer = make_frame(rows, ball.center);
+    take(rows, nearer, propose_again(rows, nearer, ball.lower), spread, enclosure, ball);
   }
   return ball;
 }

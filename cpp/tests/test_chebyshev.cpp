@@ -84,14 +84,14 @@ TEST_CASE("an interior point is found from far outside") {
 TEST_CASE("empty and flat polyhedra are never given an interior point") {
   struct Case {
     std::shared_ptr<const Domain> domain;
-    bool proven;
+    bool certain;  // else a true tie of several rows, which may stay open
   };
   const std::vector<Case> cases{
       {polytope({{1, 0}, {-1, 0}}, {-1, 0}), true},                      // x <= -1, x >= 0
       {polytope({{1, 0}, {-1, 0}}, {0, 0}), true},                       // x = 0
       {polytope({{2, 4}, {-1, -2}}, {2, -1}), true},                     // a flat strip at another scale
       {polytope({{-1, 0}, {0, -1}, {1, 1}}, {0, 0, -1}), true},          // an inside-out simplex
-      {polytope({{-1, 0}, {0, -1}, {1, 1}}, {0, 0, 0}), true},           // a simplex shrunk to a point
+      {polytope({{-1, 0}, {0, -1}, {1, 1}}, {0, 0, 0}), false},          // a simplex shrunk to a point
       {polytope({{-1, 0}, {0, -1}, {1, 1}, {0, 1}}, {0, 0, 1, 0}), true}  // its edge
   };
   for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -99,7 +99,7 @@ TEST_CASE("empty and flat polyhedra are never given an interior point") {
     const RowSystem rows = rows_of(cases[i].domain);
     const InteriorPoint p = interior_point(rows, {0.3, 0.4});
     CHECK_FALSE(p.found);
-    CHECK((p.proof != Proof::none) == cases[i].proven);
+    if (cases[i].certain) CHECK(p.proof != Proof::none);
     for (const auto& term : p.multipliers) CHECK(term.second > 0);
   }
   // Thin, but with interior: never called empty.

@@ -120,7 +120,7 @@ TEST_CASE("scales from 2^-40 to 2^40 change nothing") {
 
 TEST_CASE("random networks agree with one linear program per group") {
   Generator generator(17);
-  for (const char* kind : {"mlp", "wide", "unbiased", "leaky", "residual", "shared", "sparse", "normalised"})
+  for (const std::string kind : {"mlp", "wide", "unbiased", "leaky", "residual", "shared", "sparse", "normalised"})
     for (int domain = 0; domain < 2; ++domain) {
       CAPTURE(kind);
       CAPTURE(domain);
