@@ -187,11 +187,17 @@ InteriorPoint interior_point(const RowSystem& rows, const Vector& start) {
   Frame frame = make_frame(rows, start);
   BallProblem p = ball_problem(frame);
   p.radius_cap = reach(frame);
+  // The quick try keeps to a window of the scale of the slacks around the start, so that the point of an unbounded cell
+  // does not run away; the full one has the whole space, as proofs of emptiness need.
+  constexpr double kWindow = 4;
+  BallProblem windowed = p;
+  for (double& v : windowed.lower) v = std::max(v, -kWindow * p.radius_cap);
+  for (double& v : windowed.upper) v = std::min(v, kWindow * p.radius_cap);
   for (const bool quick : {true, false}) {
     BallOptions options;
     options.until_positive = quick;
     rows.tally().interior += 1;
-    const BallResult ball = inscribed_ball(p, options);
+    const BallResult ball = inscribed_ball(quick ? windowed : p, options);
     if (ball.r > 0) {
       result.point = lift_point(rows, frame, ball.x, ball.r);
       result.found = rows.strictly_inside(result.point.data());
@@ -299,18 +305,6 @@ BallResult propose_ball(const RowSystem& rows, const Frame& frame) {
   return best;
 }
 
-// Once more from a good centre: the slacks there carry more digits, and where the best centres form an unbounded set, a
-// window on the coordinates without bounds keeps the solver from running away along it.
-BallResult propose_again(const RowSystem& rows, const Frame& frame, double radius) {
-  BallProblem p = ball_problem(frame);
-  p.radius_cap = 4 * radius;
-  constexpr double kWindow = 64;
-  for (double& v : p.lower) v = std::max(v, -kWindow * radius);
-  for (double& v : p.upper) v = std::min(v, kWindow * radius);
-  rows.tally().interior += 1;
-  return inscribed_ball(p);
-}
-
 // What a proposal proves: a centre with a larger radius, multipliers with a smaller bound. spread: multipliers of a
 // positive combination of the rows (stage frames only).
 void take(const RowSystem& rows, const Frame& frame, const BallResult& proposal, const Vector& spread,
@@ -371,11 +365,6 @@ Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::fu
   ball.radius = ball.lower = std::max(0.0, radius_at(rows, interior));
   ball.upper = kInf;
   take(rows, frame, propose_ball(rows, frame), spread, enclosure, ball);
-  constexpr double kGood = 0x1p-26;  // relative; the solver aims at 1e-9
-  if (ball.lower > 0 && !(ball.upper - ball.lower <= kGood * ball.upper)) {
-    const Frame nearer = make_frame(rows, ball.center);
-    take(rows, nearer, propose_again(rows, nearer, ball.lower), spread, enclosure, ball);
-  }
   return ball;
 }
 

@@ -31,6 +31,7 @@ class Case:
     regions: int | None = None
     rung: str | None = None
     later: bool = False
+    later_modulo: bool = False
 
     @property
     def net(self) -> Net:
@@ -88,6 +89,8 @@ def read_line(case: Case, key: str, rest: str) -> None:
         case.regions = int(rest)
     elif key == "rung" and rest in ("triage", "exact"):
         case.rung = rest
+    elif key == "later" and rest == "modulo-lineality":
+        case.later_modulo = True
     elif key in ("empty", "later") and not rest:
         setattr(case, key, True)
     else:

@@ -91,10 +91,12 @@ def test_bad_points_are_reported_in_place_or_raised():
 
 
 INTERRUPTED = """
+import signal
 import sys
 import numpy as np
 import pyregions as pr
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell hands down an ignored SIGINT
 rng = np.random.default_rng(0)
 widths = [100, 200, 200, 200, 10]
 pairs = zip(widths, widths[1:])
@@ -111,10 +113,10 @@ print("finished", flush=True)
 """
 
 
-def test_ctrl_c_stops_a_batch_cleanly():
+def test_ctrl_c_stops_a_batch_cleanly(tmp_path):
     """The batch would take hours; SIGINT must end it as a KeyboardInterrupt, not kill the process or be ignored."""
     command = [sys.executable, "-c", INTERRUPTED]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     try:
         assert child.stdout.readline().strip() == "ready"
         time.sleep(1.0)  # into the batch

@@ -76,7 +76,7 @@ def test_engine_agrees(case):
     region = agree.decided(lambda: engine_region(case), allow_open=case.later)
     if region is not None:
         assert bool(region)
-        assert_agrees(region, oracle_cell(case), allow_open=case.later)
+        assert_agrees(region, oracle_cell(case), allow_open=case.later, allow_modulo=case.later_modulo)
 
 
 @cases(lambda c: c.rung is not None)
