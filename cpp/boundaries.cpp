@@ -1,5 +1,5 @@
-// Layer 4. Decision boundaries inside one region: where two outputs change order, which output is the largest somewhere,
-// and where two tie for the largest. The search for each is in boundary_search.h.
+// Layer 4. Decision boundaries inside one region: where two outputs change order, which output is the largest
+// somewhere, and where two tie for the largest. The search for each is in boundary_search.h.
 #include <algorithm>
 #include <cmath>
 
@@ -12,8 +12,8 @@ namespace {
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
-// Relative steps of the proposals: how far inside walls and differences a witness should lie, and the tilt of reduce. The
-// second try is for thin cases.
+// Relative steps of the proposals: how far inside walls and differences a witness should lie, and the tilt of reduce.
+// The second try is for thin cases.
 struct Step {
   double margin, tilt;
 };
@@ -66,11 +66,13 @@ void decide_pair(const BoundarySearch& search, const RowSystem& rows, const Netw
   for (Index k = 0; k < rows.dim(); ++k) {
     const double p = map.A(pair.i, k), r = map.A(pair.j, k);
     largest = std::max(largest, std::fabs(p - r));
-    error = std::max(error, map.A_err[at(pair.i)] + map.A_err[at(pair.j)] + (std::fabs(p) + std::fabs(r)) * (4 * kUnit));
+    const double rounding = (std::fabs(p) + std::fabs(r)) * (4 * kUnit);
+    error = std::max(error, map.A_err[at(pair.i)] + map.A_err[at(pair.j)] + rounding);
   }
   const Network& net = *rows.network();
   if (largest <= error) {
-    const Network::ExactForm form = net.backward_exact(rows.pattern(), {}, {{pair.i, Dyadic(1.0)}, {pair.j, Dyadic(-1.0)}}, 0);
+    const std::vector<std::pair<Index, Dyadic>> outputs{{pair.i, Dyadic(1.0)}, {pair.j, Dyadic(-1.0)}};
+    const Network::ExactForm form = net.backward_exact(rows.pattern(), {}, outputs, 0);
     rows.tally().exact += 1;
     if (form.g.all_zero()) {
       pair.sign = form.c.sign();
@@ -94,7 +96,8 @@ void decide_pair(const BoundarySearch& search, const RowSystem& rows, const Netw
 
 // f_k - f_i as an exact vector: coefficients, then the constant.
 DyadicVector exact_difference(const RowSystem& rows, Index k, Index i) {
-  const Network::ExactForm form = rows.network()->backward_exact(rows.pattern(), {}, {{k, Dyadic(1.0)}, {i, Dyadic(-1.0)}}, 0);
+  const std::vector<std::pair<Index, Dyadic>> outputs{{k, Dyadic(1.0)}, {i, Dyadic(-1.0)}};
+  const Network::ExactForm form = rows.network()->backward_exact(rows.pattern(), {}, outputs, 0);
   const Index d = form.g.size();
   DyadicVector whole(d + 1), last(d + 1);
   std::copy(form.g.mantissa.begin(), form.g.mantissa.end(), whole.mantissa.begin());
@@ -105,8 +108,8 @@ DyadicVector exact_difference(const RowSystem& rows, Index k, Index i) {
   return whole;
 }
 
-// Proven: the affine functions f_k - f_i and f_i - f_j are not multiples of each other (some minor of their gradients is
-// not 0). Most outputs are told apart here.
+// Proven: the affine functions f_k - f_i and f_i - f_j are not multiples of each other (some minor of their gradients
+// is not 0). Most outputs are told apart here.
 bool surely_independent(const Network::Affine& map, Index i, Index j, Index k) {
   const Index d = map.A.cols();
   const auto entry = [&map](Index p, Index q, Index l, double& error) {
@@ -121,8 +124,10 @@ bool surely_independent(const Network::Affine& map, Index i, Index j, Index k) {
   const double a = entry(k, i, pivot, e1), b = entry(i, j, pivot, e2);
   for (Index l = 0; l < d; ++l) {
     const double p = entry(k, i, l, e3), q = entry(i, j, l, e4);
-    const double error = std::fabs(a) * e4 + std::fabs(q) * e1 + e1 * e4 + std::fabs(p) * e2 + std::fabs(b) * e3 + e2 * e3;
-    if (std::fabs(a * q - p * b) > (error + (std::fabs(a * q) + std::fabs(p * b)) * gamma(4) + underflow(8)) * (1 + gamma(16))) return true;
+    const double error =
+        std::fabs(a) * e4 + std::fabs(q) * e1 + e1 * e4 + std::fabs(p) * e2 + std::fabs(b) * e3 + e2 * e3;
+    const double rounding = (std::fabs(a * q) + std::fabs(p * b)) * gamma(4) + underflow(8);
+    if (std::fabs(a * q - p * b) > (error + rounding) * (1 + gamma(16))) return true;
   }
   return false;
 }
@@ -140,7 +145,8 @@ std::vector<std::uint8_t> tied_outputs(const RowSystem& rows, const Network::Aff
 }
 
 // Does "winner first, second next, all others that are not tied behind" happen inside?
-int decide_order(const BoundarySearch& search, const std::vector<std::uint8_t>& tied, Index winner, Index second, Vector& witness) {
+int decide_order(const BoundarySearch& search, const std::vector<std::uint8_t>& tied, Index winner, Index second,
+                 Vector& witness) {
   std::vector<OutputRow> strict{{search.difference(second, winner), 0}};
   for (std::size_t k = 0; k < tied.size(); ++k)
     if (static_cast<Index>(k) != winner && static_cast<Index>(k) != second && !tied[k])

@@ -14,7 +14,8 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
-BoundarySearch::BoundarySearch(const RowSystem& rows, const Vector& interior, const std::function<const Enclosure&()>& enclosure)
+BoundarySearch::BoundarySearch(const RowSystem& rows, const Vector& interior,
+                               const std::function<const Enclosure&()>& enclosure)
     : rows_(rows), enclosure_(enclosure), net_(*rows.network()), frame_(make_frame(rows, interior)) {
   const Network::Affine map = net_.affine_map(rows.pattern());
   const Index m = net_.outputs();
@@ -30,7 +31,8 @@ BoundarySearch::BoundarySearch(const RowSystem& rows, const Vector& interior, co
   lean_ = first_stage_lean(rows, frame_);
 }
 
-BoundarySearch::Answer BoundarySearch::solve(const std::vector<OutputRow>& conditions, double margin, double tilt) const {
+BoundarySearch::Answer BoundarySearch::solve(const std::vector<OutputRow>& conditions, double margin,
+                                             double tilt) const {
   const Index R = frame_.rows(), K = frame_.dim, C = static_cast<Index>(conditions.size());
   Matrix a(R + C, K);
   Vector b(at(R + C));
@@ -88,7 +90,8 @@ BoundarySearch::Answer BoundarySearch::solve(const std::vector<OutputRow>& condi
       answer.cell.emplace_back(frame_.row[at(e)], value / frame_.length[at(e)]);
     } else if (!box && !stage) {
       const Index k = e - R - C, c = k < K ? k : k - K;
-      answer.cell.emplace_back(k < K ? frame_.lower_row[at(c)] : frame_.upper_row[at(c)], value / frame_.bound_length[at(c)]);
+      const Index row = k < K ? frame_.lower_row[at(c)] : frame_.upper_row[at(c)];
+      answer.cell.emplace_back(row, value / frame_.bound_length[at(c)]);
     }
   }
   return answer;

@@ -52,7 +52,7 @@ std::vector<Index> pivot_rows(const RowSystem& rows, const SparseRow& multiplier
   Matrix rest(n, d);
   for (Index i = 0; i < n; ++i) {
     const Index row = multipliers[at(i)].first;
-    // The square root keeps a few huge multipliers from deciding alone; any choice is valid, this one is well conditioned.
+    // The square root keeps a few huge multipliers from deciding alone; any choice is valid, this one well conditioned.
     const double weight = std::sqrt(multipliers[at(i)].second / rows.norm_upper()[at(row)]);
     for (Index k = 0; k < d; ++k) rest(i, k) = all.A(row, k) * weight;
   }
@@ -115,7 +115,7 @@ bool enclose(const RowSystem& rows, Boundedness& result) {
     }
     e = e * (1 + gamma(4 * d)) + underflow(4 * d * d);
     // NaN included: std::max below would pass over it.
-    if (!(e < 0.5) || !std::isfinite(sum) || !std::isfinite(size) || !std::isfinite(slop) || !std::isfinite(weight)) return false;
+    if (!(e < 0.5) || !std::isfinite(sum + size + slop + weight)) return false;
     epsilon = std::max(epsilon, e);
     base[at(k)] = sum;
     width[at(k)] = (size * gamma(2 * d + 4) + slop) * (1 + gamma(2 * d)) + underflow(2 * d);
@@ -130,7 +130,8 @@ bool enclose(const RowSystem& rows, Boundedness& result) {
   result.enclosure.lower.resize(at(d));
   result.enclosure.upper.resize(at(d));
   for (Index k = 0; k < d; ++k) {
-    const double radius = (width[at(k)] + spread[at(k)] * (constant + tilt * reach) + epsilon * reach) * (1 + 8 * kUnit);
+    const double slop = width[at(k)] + spread[at(k)] * (constant + tilt * reach) + epsilon * reach;
+    const double radius = slop * (1 + 8 * kUnit);
     const double slack = std::fabs(base[at(k)]) * (4 * kUnit);
     result.enclosure.lower[at(k)] = std::max(-reach, base[at(k)] - radius - slack);
     result.enclosure.upper[at(k)] = std::min(reach, base[at(k)] + radius + slack);
@@ -165,12 +166,14 @@ Vector axis_recession(const RowSystem& rows) {
     for (Index j = 0; j < rows.size() && may; ++j) may = s.value(i, j) >= -s.error(i, j);
     if (!may) continue;
     const std::vector<int> signs = rows.slack_signs(axes.row(i), true);
-    if (std::none_of(signs.begin(), signs.end(), [](int v) { return v < 0; })) return Vector(axes.row(i), axes.row(i) + d);
+    if (std::none_of(signs.begin(), signs.end(), [](int v) { return v < 0; }))
+      return Vector(axes.row(i), axes.row(i) + d);
   }
   return {};
 }
 
-// Directions among the rows, opposite ones counted once, as far as floats and exact comparison tell: a bound on the rank.
+// Directions among the rows, opposite ones counted once, as far as floats and exact comparison tell: a bound on the
+// rank.
 Index distinct_directions(const RowSystem& rows, const std::vector<Index>& span) {
   const Halfspaces& all = rows.halfspaces();
   const Index d = rows.dim();
@@ -235,7 +238,8 @@ Boundedness boundedness(const RowSystem& rows, const Vector& interior) {
   }
   const std::vector<Index> span = spanning_rows(rows);
   result.rank_upper = distinct_directions(rows, span);
-  if (static_cast<Index>(span.size()) <= d && independent(rows, span)) result.rank_lower = static_cast<Index>(span.size());
+  const Index count = static_cast<Index>(span.size());
+  if (count <= d && independent(rows, span)) result.rank_lower = count;
   if (result.rank_upper < d) {
     result.bounded = 0;
     result.proof = "dimension";
@@ -269,8 +273,9 @@ Boundedness boundedness(const RowSystem& rows, const Vector& interior) {
   for (Index e = 0; e < frame.rows(); ++e)
     if (general[at(e)] > 0) result.multipliers.emplace_back(frame.row[at(e)], general[at(e)] / frame.length[at(e)]);
   for (Index k = 0; k < d; ++k) {
-    if (frame.lower_row[at(k)] >= 0 && lower[at(k)] > 0) result.multipliers.emplace_back(frame.lower_row[at(k)], lower[at(k)]);
-    if (frame.upper_row[at(k)] >= 0 && upper[at(k)] > 0) result.multipliers.emplace_back(frame.upper_row[at(k)], upper[at(k)]);
+    const Index below = frame.lower_row[at(k)], above = frame.upper_row[at(k)];
+    if (below >= 0 && lower[at(k)] > 0) result.multipliers.emplace_back(below, lower[at(k)]);
+    if (above >= 0 && upper[at(k)] > 0) result.multipliers.emplace_back(above, upper[at(k)]);
   }
   std::sort(result.multipliers.begin(), result.multipliers.end());
   if (enclose(rows, result)) {

@@ -51,7 +51,8 @@ Vector lift_point(const RowSystem& rows, const Frame& frame, const Vector& y, do
 }
 
 // Multipliers over entries of the frame -> rows of the cell: a unit-length entry is row / length.
-SparseRow to_rows(const Frame& frame, const Vector& general, const Vector& lower, const Vector& upper, bool with_bounds) {
+SparseRow to_rows(const Frame& frame, const Vector& general, const Vector& lower, const Vector& upper,
+                  bool with_bounds) {
   SparseRow out;
   for (Index e = 0; e < frame.rows(); ++e)
     if (general[at(e)] > 0) out.emplace_back(frame.row[at(e)], general[at(e)] / frame.length[at(e)]);
@@ -70,7 +71,7 @@ SparseRow negated(SparseRow form) {
   return form;
 }
 
-// Sum of the slacks weighted by the multipliers is at most `sum` on the cell and `weight` = sum lambda |a|, bounded below.
+// Sum of the slacks weighted by the multipliers is at most `sum` on the cell; `weight` = sum lambda |a|, bounded below.
 struct SlackSum {
   bool proven = false;
   double sum = 0, weight = 0;
@@ -83,7 +84,8 @@ SlackSum weigh(const RowSystem& rows, const SparseRow& multipliers) {
   return w;
 }
 
-SlackSum slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, const Vector& lower, const Vector& upper) {
+SlackSum slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, const Vector& lower,
+                          const Vector& upper) {
   SlackSum w = weigh(rows, multipliers);
   w.sum = sup_over_box(rows.forms({negated(multipliers)}), lower, upper)[0];
   w.proven = true;
@@ -164,7 +166,8 @@ Vector strict_recession(const RowSystem& rows, const Frame& frame, Vector* gener
     gemv(true, 1.0, frame.lift, ball.x.data(), 0.0, u.data());
     for (std::size_t i = 0; i < frame.free_units.size(); ++i) {
       const Index unit = frame.free_units[i];
-      axpy(-rows.side(unit) * rows.norm_upper()[at(unit)] * ball.r, frame.free_lift.row(static_cast<Index>(i)), u.data(), rows.dim());
+      const double step = -rows.side(unit) * rows.norm_upper()[at(unit)] * ball.r;
+      axpy(step, frame.free_lift.row(static_cast<Index>(i)), u.data(), rows.dim());
     }
   } else {
     std::copy(ball.x.begin(), ball.x.end(), u.data());
@@ -207,7 +210,8 @@ InteriorPoint interior_point(const RowSystem& rows, const Vector& start) {
     result.point.clear();
     const bool box = rows.domain().is_box();
     const bool stage = frame.kind == Frame::Kind::first_stage;
-    SparseRow multipliers = to_rows(frame, ball.row_multipliers, ball.lower_multipliers, ball.upper_multipliers, !stage);
+    SparseRow multipliers =
+        to_rows(frame, ball.row_multipliers, ball.lower_multipliers, ball.upper_multipliers, !stage);
     SlackSum sum;
     if (box)
       sum = slack_sum_by_box(rows, multipliers, rows.domain().lower, rows.domain().upper);
@@ -236,7 +240,8 @@ InteriorPoint interior_point(const RowSystem& rows, const Vector& start) {
       for (Index k = 0; k < rows.dim(); ++k) {
         if (p1.a[k].is_zero()) continue;
         // b_i |a_j| + b_j |a_i| <= 0 in coordinate k.
-        const Dyadic gap = p1.b * (p2.a[k].sign() < 0 ? -p2.a[k] : p2.a[k]) + p2.b * (p1.a[k].sign() < 0 ? -p1.a[k] : p1.a[k]);
+        const Dyadic a1 = p1.a[k].sign() < 0 ? -p1.a[k] : p1.a[k], a2 = p2.a[k].sign() < 0 ? -p2.a[k] : p2.a[k];
+        const Dyadic gap = p1.b * a2 + p2.b * a1;
         if (gap.sign() > 0) break;
         result.proof = Proof::opposite;
         result.multipliers = {{i, 1.0}, {j, 1.0}};
@@ -336,7 +341,8 @@ void take(const RowSystem& rows, const Frame& frame, const BallResult& proposal,
     bool done = offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
     for (double share = 0x1p-44; !done && share <= 0x1p-16; share *= 0x1p4) {
       Vector mixed = proposal.row_multipliers;
-      for (std::size_t e = 0; e < mixed.size(); ++e) mixed[e] = std::max(0.0, mixed[e]) + share * std::max(0.0, spread[e]);
+      for (std::size_t e = 0; e < mixed.size(); ++e)
+        mixed[e] = std::max(0.0, mixed[e]) + share * std::max(0.0, spread[e]);
       multipliers = to_rows(frame, mixed, {}, {}, false);
       done = offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
     }

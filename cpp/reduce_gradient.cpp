@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pool.h"
 #include "reducer.h"
 
 namespace pyregions::detail {
 
 namespace {
 constexpr Index kBatch = 512;      // open rows searched together: ratio and gradient matrices of a few megabytes
+constexpr Index kTile = 64;         // rows of a batch that one thread takes at a time
 constexpr int kRounds = 48;        // measured: later rounds find less than the least-distance solves cost
 constexpr int kCheck = 6;          // every so many rounds ask whether it pays to go on ...
 constexpr double kYield = 0.06;    // ... which it does while this share of the open rows falls
@@ -72,84 +74,100 @@ Reducer::Whitened Reducer::whiten() const {
   return out;
 }
 
+Reducer::Batch Reducer::start_batch(const Whitened& white, std::vector<Index> list) const {
+  const Index K = frame_.dim;
+  std::vector<Index> slot_of(s(entries()), -1);
+  for (std::size_t i = 0; i < white.entry.size(); ++i) slot_of[s(white.entry[i])] = static_cast<Index>(i);
+  Batch b;
+  b.entry = std::move(list);
+  const Index m = static_cast<Index>(b.entry.size());
+  b.own = b.w = Matrix(m, K);
+  for (Index i = 0; i < m; ++i) {  // own rows, and foot points on them
+    const Index slot = slot_of[s(b.entry[s(i)])];
+    b.slot.push_back(slot);
+    Vector row = slot >= 0 ? Vector(white.rows.row(slot), white.rows.row(slot) + K) : polar_row(b.entry[s(i)]);
+    const double norm = norm2(row.data(), K), reach = slot >= 0 ? white.reach[s(slot)] : 1 / norm;
+    for (Index k = 0; k < K; ++k) {
+      b.own(i, k) = row[s(k)] / norm;
+      b.w(i, k) = row[s(k)] / norm * reach;
+    }
+  }
+  return b;
+}
+
+// One step of rows [first, last): where their rays leave the cell, then down the gradient.
+void Reducer::descend(const Whitened& white, Batch& b, Index first, Index last) const {
+  const Index R = frame_.rows(), K = frame_.dim, n = white.rows.rows(), m = last - first;
+  Matrix w(m, K), excess(m, n), gradient(m, K), ratios(m, R);
+  std::copy(b.w.row(first), b.w.row(first) + m * K, w.data());
+  gemm(false, true, 1.0, w, white.rows, 0.0, excess);
+  Matrix y = w;
+  if (!white.to_y.empty()) gemm(false, false, 1.0, w, white.to_y, 0.0, y);
+  for (Index i = 0; i < m; ++i)
+    for (Index j = 0; j < n; ++j)
+      if (white.entry[s(j)] < R) ratios(i, white.entry[s(j)]) = excess(i, j) / white.reach[s(j)];
+  const std::vector<Hit> hits = first_hits(y, ratios);
+  std::copy(hits.begin(), hits.end(), b.hits.begin() + first);
+  std::copy(y.data(), y.data() + m * K, b.y.row(first));
+  Vector size(s(m), 0.0);
+  for (Index i = 0; i < m; ++i) {
+    double* x = excess.row(i);
+    if (b.slot[s(first + i)] >= 0) x[b.slot[s(first + i)]] = 0;
+    for (Index j = 0; j < n; ++j) {
+      x[j] = std::max(0.0, x[j] - (1 - kMargin) * white.reach[s(j)]);
+      size[s(i)] += x[j] * x[j];
+    }
+  }
+  gemm(false, false, 1.0, excess, white.rows, 0.0, gradient);
+  for (Index i = 0; i < m; ++i) {
+    double* g = gradient.row(i);
+    double* v = b.w.row(first + i);
+    const double* own = b.own.row(first + i);
+    const Index e = b.entry[s(first + i)];
+    for (Index k = 0; k < K && !white.with_bounds; ++k) {
+      const double low = e == R + k ? 0.0 : (1 - kMargin) * frame_.lower[s(k)] - v[k];
+      const double high = e == R + K + k ? 0.0 : v[k] - (1 - kMargin) * frame_.upper[s(k)];
+      if (low > 0) g[k] -= low, size[s(i)] += low * low;
+      if (high > 0) g[k] += high, size[s(i)] += high * high;
+    }
+    axpy(-dot(g, own, K), own, g, K);
+    const double slope = dot(g, g, K);
+    if (slope > 0) axpy(-size[s(i)] / slope, g, v, K);
+  }
+}
+
 // For each open row i minimise 1/2 sum_{j != i} (a_j.w - (1 - margin) reach_j)_+^2 on its own hyperplane a_i.w = reach_i:
 // at zero the ray w leaves the cell through i first. Polyak's step length, whose target value 0 is known. Every iterate
-// is harvested, so rows found by chance on another row's way count too.
+// is harvested, so rows found by chance on another row's way count too. Tiles have a fixed size, whoever works on them.
 void Reducer::search() {
-  const Index R = frame_.rows(), K = frame_.dim;
   const std::vector<Index> open = open_entries();
-  if (open.empty() || K < 2) return;
+  if (open.empty() || frame_.dim < 2) return;
   const Whitened white = whiten();
-  const Index n = white.rows.rows();
-  std::vector<Index> slot(s(entries()), -1);
-  for (Index i = 0; i < n; ++i) slot[s(white.entry[s(i)])] = i;
   for (std::size_t first = 0; first < open.size(); first += static_cast<std::size_t>(kBatch)) {
-    std::vector<Index> todo(open.begin() + static_cast<Index>(first),
-                            open.begin() + static_cast<Index>(std::min(open.size(), first + static_cast<std::size_t>(kBatch))));
-    Matrix own(static_cast<Index>(todo.size()), K), w;
-    for (std::size_t i = 0; i < todo.size(); ++i) {  // own rows and foot points on them
-      double* a = own.row(static_cast<Index>(i));
-      if (slot[s(todo[i])] >= 0) {
-        std::copy(white.rows.row(slot[s(todo[i])]), white.rows.row(slot[s(todo[i])]) + K, a);
-      } else {
-        const Vector p = polar_row(todo[i]);
-        const double norm = norm2(p.data(), K);
-        for (Index k = 0; k < K; ++k) a[k] = p[s(k)] / norm;
+    const std::size_t last = std::min(open.size(), first + static_cast<std::size_t>(kBatch));
+    Batch b = start_batch(white, {open.begin() + static_cast<Index>(first), open.begin() + static_cast<Index>(last)});
+    std::size_t before = b.entry.size();
+    for (int round = 0; round < kRounds && !b.entry.empty(); ++round) {
+      const Index m = b.w.rows();
+      b.y = Matrix(m, frame_.dim);
+      b.hits.assign(s(m), {});
+      parallel_for((m + kTile - 1) / kTile, options_.workers,
+                   [&](Index t) { descend(white, b, t * kTile, std::min(m, (t + 1) * kTile)); });
+      if (round > 0) harvest(b.y, b.hits);
+      std::vector<Index> kept;
+      for (Index i = 0; i < m; ++i)
+        if (is_open(b.entry[s(i)])) kept.push_back(i);
+      b.w = gather_rows(b.w, kept);
+      b.own = gather_rows(b.own, kept);
+      for (std::size_t i = 0; i < kept.size(); ++i) {
+        b.entry[i] = b.entry[s(kept[i])];
+        b.slot[i] = b.slot[s(kept[i])];
       }
-    }
-    w = own;
-    for (std::size_t i = 0; i < todo.size(); ++i) {
-      const Vector p = polar_row(todo[i]);
-      const double reach = slot[s(todo[i])] >= 0 ? white.reach[s(slot[s(todo[i])])] : 1 / norm2(p.data(), K);
-      for (Index k = 0; k < K; ++k) w(static_cast<Index>(i), k) *= reach;
-    }
-    std::size_t before = todo.size();
-    for (int round = 0; round < kRounds && !todo.empty(); ++round) {
-      const Index m = w.rows();
-      Matrix excess(m, n), gradient(m, K);
-      gemm(false, true, 1.0, w, white.rows, 0.0, excess);
-      if (round > 0) {
-        Matrix y = w, ratios(m, R);
-        if (!white.to_y.empty()) gemm(false, false, 1.0, w, white.to_y, 0.0, y);
-        for (Index i = 0; i < m; ++i)
-          for (Index j = 0; j < n; ++j)
-            if (white.entry[s(j)] < R) ratios(i, white.entry[s(j)]) = excess(i, j) / white.reach[s(j)];
-        harvest(y, ratios);
-      }
-      Vector size(s(m), 0.0);
-      for (Index i = 0; i < m; ++i) {
-        double* x = excess.row(i);
-        if (slot[s(todo[s(i)])] >= 0) x[slot[s(todo[s(i)])]] = 0;
-        double sum = 0;
-        for (Index j = 0; j < n; ++j) {
-          x[j] = std::max(0.0, x[j] - (1 - kMargin) * white.reach[s(j)]);
-          sum += x[j] * x[j];
-        }
-        size[s(i)] = sum;
-      }
-      gemm(false, false, 1.0, excess, white.rows, 0.0, gradient);
-      for (Index i = 0; i < m; ++i) {
-        double* g = gradient.row(i);
-        double* v = w.row(i);
-        for (Index k = 0; k < K && !white.with_bounds; ++k) {
-          const double low = todo[s(i)] == R + k ? 0.0 : (1 - kMargin) * frame_.lower[s(k)] - v[k];
-          const double high = todo[s(i)] == R + K + k ? 0.0 : v[k] - (1 - kMargin) * frame_.upper[s(k)];
-          if (low > 0) g[k] -= low, size[s(i)] += low * low;
-          if (high > 0) g[k] += high, size[s(i)] += high * high;
-        }
-        axpy(-dot(g, own.row(i), K), own.row(i), g, K);
-        const double slope = dot(g, g, K);
-        if (slope > 0) axpy(-size[s(i)] / slope, g, v, K);
-      }
-      std::vector<Index> kept, slots;
-      for (std::size_t i = 0; i < todo.size(); ++i)
-        if (is_open(todo[i])) kept.push_back(todo[i]), slots.push_back(static_cast<Index>(i));
-      w = gather_rows(w, slots);
-      own = gather_rows(own, slots);
-      todo = std::move(kept);
+      b.entry.resize(kept.size());
+      b.slot.resize(kept.size());
       if (round % kCheck == kCheck - 1) {
-        if (static_cast<double>(before - todo.size()) < kYield * static_cast<double>(before)) break;
-        before = todo.size();
+        if (static_cast<double>(before - b.entry.size()) < kYield * static_cast<double>(before)) break;
+        before = b.entry.size();
       }
     }
   }

@@ -53,8 +53,7 @@ std::vector<Reducer::Hit> Reducer::first_hits(const Matrix& y, const Matrix& rat
   return hits;
 }
 
-void Reducer::harvest(const Matrix& y, const Matrix& ratios) {
-  const std::vector<Hit> hits = first_hits(y, ratios);
+void Reducer::harvest(const Matrix& y, const std::vector<Hit>& hits) {
   std::vector<Candidate> candidates;
   std::vector<std::uint8_t> taken(groups_.size(), 0);
   for (Index m = 0; m < y.rows(); ++m) {
@@ -90,7 +89,7 @@ void Reducer::shoot_normals() {
     }
     Matrix ratios(y.rows(), R);
     gemm(false, true, 1.0, y, polar_, 0.0, ratios);
-    harvest(y, ratios);
+    harvest(y, first_hits(y, ratios));
   }
 }
 
@@ -166,7 +165,7 @@ void Reducer::finish_once(double overshoot, double tilt) {
   for (std::size_t i = 0; i < feasible.size(); ++i)
     std::copy(results[s(feasible[i])].y.begin(), results[s(feasible[i])].y.end(), y.row(static_cast<Index>(i)));
   gemm(false, true, 1.0, y, polar_, 0.0, ratios);
-  harvest(y, ratios);
+  harvest(y, first_hits(y, ratios));
   prove(claims);
 }
 
@@ -196,7 +195,7 @@ void Reducer::settle_with_lp(Index e) {
     Matrix y(1, K), ratios(1, R);
     std::copy(lp.x.begin(), lp.x.end(), y.data());
     gemm(false, true, 1.0, y, polar_, 0.0, ratios);
-    harvest(y, ratios);
+    harvest(y, first_hits(y, ratios));
   }
   if (!is_open(e) || lp.status != LpResult::Status::optimal) return;
   std::vector<std::pair<Index, double>> multipliers;

@@ -50,11 +50,20 @@ class Reducer {
   double length(Index entry) const;
   std::vector<Hit> first_hits(const Matrix& y, const Matrix& ratios) const;
   // Turns first hits of the rays y into witnesses of open groups (each group once) and verifies them.
-  void harvest(const Matrix& y, const Matrix& ratios);
+  void harvest(const Matrix& y, const std::vector<Hit>& hits);
   void verify(const std::vector<Candidate>& candidates);
   bool accept(Index group, const double* x, const double* slack, const double* error) const;
   // Multipliers over entries (scaled so that the claimed entry has 1) -> certificate, checked in batches.
   Whitened whiten() const;
+  // The open rows being searched, one per row of the matrices.
+  struct Batch {
+    std::vector<Index> entry, slot;  // slot: the row of Whitened, or -1 for a bound kept apart
+    Matrix own, w;                   // unit rows in w, current points
+    Matrix y;                        // the points' rays in y ...
+    std::vector<Hit> hits;           // ... and where they leave
+  };
+  Batch start_batch(const Whitened& white, std::vector<Index> entries) const;
+  void descend(const Whitened& white, Batch& batch, Index first, Index last) const;
   SparseRow to_rows(Index entry, const std::vector<std::pair<Index, double>>& multipliers, Proof kind) const;
   void prove(const std::vector<Claim>& claims);
   void prove_with(Proof kind, const std::vector<Claim>& claims);

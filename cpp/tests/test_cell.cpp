@@ -49,8 +49,8 @@ std::shared_ptr<const Network> degenerate() {
   Network net(2);
   const int z = net.add_affine({{0, LinearMap::from_dense(matrix({{1, 0}, {-1, 0}, {2, 0}, {0, 1}}))}}, constant(4, 0));
   const int h = add_relu(net, z);
-  const int w = net.add_affine({{h, LinearMap::from_dense(matrix({{1, -1, 0, 0}, {2, 0, -1, 0}, {0, 0, 0, 1}, {1, 1, 0, -1}}))}},
-                               {0, 0, 0, 3});
+  const Matrix second = matrix({{1, -1, 0, 0}, {2, 0, -1, 0}, {0, 0, 0, 1}, {1, 1, 0, -1}});
+  const int w = net.add_affine({{h, LinearMap::from_dense(second)}}, {0, 0, 0, 3});
   net.add_affine({{add_relu(net, w), LinearMap::from_dense(matrix({{1, 1, 1, 1}, {1, -1, 2, 0}}))}}, {0, 0});
   net.finish();
   return share(std::move(net));
@@ -129,7 +129,8 @@ TEST_CASE("a network without units has one region; one input and one unit have t
 TEST_CASE("classes: where outputs change order, ties of three, identical outputs") {
   // f = (x, -x, 0, y, y) on the square, no units at all.
   Network net(2);
-  net.add_affine({{0, LinearMap::from_dense(matrix({{1, 0}, {-1, 0}, {0, 0}, {0, 1}, {0, 1}}))}}, {0, 0, 0, -1.5, -1.5});
+  const Matrix outputs = matrix({{1, 0}, {-1, 0}, {0, 0}, {0, 1}, {0, 1}});
+  net.add_affine({{0, LinearMap::from_dense(outputs)}}, {0, 0, 0, -1.5, -1.5});
   net.finish();
   const auto cell = cell_at(share(std::move(net)), {0.5, 0.25}, cube(2, 1), false);
   const DecisionBoundaries& d = cell->decision_boundaries();

@@ -171,7 +171,8 @@ TEST_CASE("an enclosed multiplier vector holds the exact solution; a singular ba
 TEST_CASE("rows that overflowed never prove a basis regular") {
   Network net(2);
   const int a = net.add_affine({{0, LinearMap::from_dense(matrix({{0x1p1000, 0}, {0, 1}}))}}, {0.0, 0.0});
-  const int b = net.add_affine({{add_relu(net, a), LinearMap::from_dense(matrix({{0x1p1000, 0}, {0, 1}}))}}, {0.0, 0.0});
+  const int h = add_relu(net, a);
+  const int b = net.add_affine({{h, LinearMap::from_dense(matrix({{0x1p1000, 0}, {0, 1}}))}}, {0.0, 0.0});
   net.add_affine({{add_relu(net, b), LinearMap::from_dense(Matrix(1, 2, 1.0))}}, {0.0});
   net.finish();
   const RowSystem rows(share(std::move(net)), {1, 1, 1, 1}, all_of(2));
@@ -200,7 +201,8 @@ TEST_CASE("redundancy in a box and through the first stage") {
   // z = (x, y, relu(x) + relu(y) + 1): the third is positive wherever the first two are.
   Network net(2);
   const int first = net.add_affine({{0, LinearMap::from_dense(matrix({{1, 0}, {0, 1}}))}}, {0.0, 0.0});
-  const int second = net.add_affine({{add_relu(net, first), LinearMap::from_dense(matrix({{1, 1}, {1, -1}}))}}, {1.0, 0.0});
+  const int h = add_relu(net, first);
+  const int second = net.add_affine({{h, LinearMap::from_dense(matrix({{1, 1}, {1, -1}}))}}, {1.0, 0.0});
   net.add_affine({{add_relu(net, second), LinearMap::from_dense(Matrix(1, 2, 1.0))}}, {0.0});
   net.finish();
   const RowSystem deep(share(std::move(net)), {1, 1, 1, 1}, all_of(2));
@@ -210,7 +212,8 @@ TEST_CASE("redundancy in a box and through the first stage") {
 
 TEST_CASE("parallel rows and their offsets are compared exactly") {
   const double third = 1.0 / 3;
-  const RowSystem rows = rows_of(polytope({{1, third}, {3, 3 * third}, {0.5, third / 2}, {-1, -third}, {1, std::nextafter(third, 1.0)}},
+  const Vector tilted{1, std::nextafter(third, 1.0)};
+  const RowSystem rows = rows_of(polytope({{1, third}, {3, 3 * third}, {0.5, third / 2}, {-1, -third}, tilted},
                                           {1, 3, std::nextafter(0.5, 1.0), 1, 1}));
   CHECK(rows.parallel(0, 2));
   CHECK_FALSE(rows.parallel(0, 3));

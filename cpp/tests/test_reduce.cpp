@@ -91,9 +91,10 @@ TEST_CASE("a row that touches a corner is never called a facet") {
 
 TEST_CASE("rows 1e-15 apart are told apart") {
   const double near = 1 + 0x1p-50;
-  const RowSystem rows = rows_of(polytope({{1, 0}, {-1, 0}, {0, 1}, {0, -1}, {1, 0}, {1, 0x1p-50}}, {1, 1, 1, 1, near, 1}));
+  const RowSystem rows =
+      rows_of(polytope({{1, 0}, {-1, 0}, {0, 1}, {0, -1}, {1, 0}, {1, 0x1p-50}}, {1, 1, 1, 1, near, 1}));
   const Facets f = facets_of(rows, {0, 0});
-  CHECK(std::find(f.redundant_groups.begin(), f.redundant_groups.end(), std::vector<Index>{4}) != f.redundant_groups.end());
+  CHECK(std::count(f.redundant_groups.begin(), f.redundant_groups.end(), std::vector<Index>{4}) == 1);
   // Rows 0 and 5 cross at y = 0: both are facets, and neither may be called redundant.
   for (const auto& group : f.redundant_groups) CHECK((group[0] != 0 && group[0] != 5));
 }
@@ -105,6 +106,15 @@ TEST_CASE("unbounded cells: a strip, a cone, one halfspace, a line of one input"
   const Facets line = facets_of(rows_of(polytope({{2}, {1}, {-1}}, {1, 3, 0})), {0.25});
   CHECK(line.groups == singles({0, 2}));
   CHECK(facets_of(rows_of(all_of(3)), {0, 0, 0}).groups.empty());
+}
+
+TEST_CASE("without bounds and without a network a redundant row is decided by its verified basis") {
+  const RowSystem rows = rows_of(polytope({{-1, 0}, {0, -1}, {-1, -3}}, {0, 0, 1}));
+  const Facets f = facets_of(rows, {1, 1});
+  CHECK(f.groups == singles({0, 1}));
+  REQUIRE(f.redundant_groups == singles({2}));
+  CHECK(f.proofs[0].proof == Proof::basis);
+  CHECK(rows.tally().basis == 1);
 }
 
 TEST_CASE("scales from 2^-40 to 2^40 change nothing") {
