@@ -7,6 +7,11 @@ namespace pyregions::bindings {
 
 namespace {
 
+Network::Values forward(const Network& net, const Array& points) {
+  const Matrix x = to_matrix(points, "points", net.inputs());
+  return run([&] { return net.forward(x); });
+}
+
 void register_domain(py::module_& m) {
   const auto checked = [](Domain d) {
     d.check();
@@ -64,24 +69,12 @@ void register_network(py::module_& m) {
                              })
       .def("forward",
            [](const Network& net, const Array& points) {
-             const Matrix x = to_matrix(points, "points", net.inputs());
-             Network::Values v;
-             {
-               py::gil_scoped_release release;
-               const FloatEnvironment environment;
-               v = net.forward(x);
-             }
+             const Network::Values v = forward(net, points);
              return py::make_tuple(array(v.out), array(v.out_err));
            })
       .def("preactivations",
            [](const Network& net, const Array& points) {
-             const Matrix x = to_matrix(points, "points", net.inputs());
-             Network::Values v;
-             {
-               py::gil_scoped_release release;
-               const FloatEnvironment environment;
-               v = net.forward(x);
-             }
+             const Network::Values v = forward(net, points);
              return py::make_tuple(array(v.pre), array(v.pre_err));
            })
       .def("signs", [](const Network& net, const Array& point) {
