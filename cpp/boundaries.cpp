@@ -13,11 +13,11 @@ namespace {
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // Relative steps of the proposals: how far inside walls and differences a witness should lie, and the tilt of reduce.
-// The second try is for thin cases.
+// The second try is for thin cases, the third for witnesses far away, whose own rounding is larger.
 struct Step {
   double margin, tilt;
 };
-constexpr Step kSteps[] = {{0x1p-16, 0x1p-24}, {0x1p-30, 0x1p-36}};
+constexpr Step kSteps[] = {{0x1p-16, 0x1p-24}, {0x1p-30, 0x1p-36}, {0x1p-4, 0x1p-16}};
 
 // Multipliers rounded to a common grid so coarse that their sums carry no rounding: the combination of the conditions
 // that is proven must be one exactly.

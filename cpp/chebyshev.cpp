@@ -192,13 +192,14 @@ InteriorPoint interior_point(const RowSystem& rows, const Vector& start) {
   p.radius_cap = reach(frame);
   // The quick try keeps to a window of the scale of the slacks around the start, so that the point of an unbounded cell
   // does not run away; the full one has the whole space, as proofs of emptiness need.
-  constexpr double kWindow = 4;
+  constexpr double kWindow = 0.25;    // measured: rays from the middle of a smaller window find more facets
+  constexpr double kCentred = 0x1p-10;  // a middle need not be the middle to many digits
   BallProblem windowed = p;
   for (double& v : windowed.lower) v = std::max(v, -kWindow * p.radius_cap);
   for (double& v : windowed.upper) v = std::min(v, kWindow * p.radius_cap);
   for (const bool quick : {true, false}) {
     BallOptions options;
-    options.until_positive = quick;
+    if (quick) options.gap = kCentred;
     rows.tally().interior += 1;
     const BallResult ball = inscribed_ball(quick ? windowed : p, options);
     if (ball.r > 0) {
