@@ -81,6 +81,114 @@ SparseRow row_multipliers(const RowSystem& rows, const Frame& frame, const Vecto
   return lambda;
 }
 
+// Unbounded is believed only with a direction that strictly leaves every row behind and strictly gains: the solver's ray
+// leaned towards a strict recession direction.
+bool prove_unbounded(const RowSystem& rows, const Frame& frame, const Network::Forms& objective, const Vector& ray, Extremum& result) {
+  const Vector strict = strict_recession(rows, frame);
+  if (strict.empty()) return false;
+  Network::Forms linear = objective;
+  linear.c[0] = linear.c_err[0] = 0;
+  for (const double mix : {1.0, 0x1p-4, 0x1p-8, 0x1p-12}) {
+    Matrix u(1, rows.dim());
+    for (Index k = 0; k < rows.dim(); ++k) u(0, k) = mix * strict[at(k)] + ray[at(k)];
+    const RowSystem::Slacks s = rows.slacks(u, true);
+    bool leaves = true;
+    for (Index j = 0; j < rows.size() && leaves; ++j) leaves = rows.zero_rows()[at(j)] || s.value(0, j) >= s.error(0, j);
+    const Vector direction(u.data(), u.data() + u.cols());
+    const Bound gain = value_at(linear, direction);
+    if (!leaves || !(gain.value > gain.error)) continue;
+    result.status = Extremum::Status::unbounded;
+    result.point = direction;
+    result.value = result.lower = result.upper = kInf;
+    return true;
+  }
+  return false;
+}
+
+// The supremum bounded by the verified basis of the solver; infinite when that proves nothing.
+double upper_by_basis(const RowSystem& rows, const Frame& frame, const Network::Forms& objective, const LpResult& lp) {
+  std::vector<Index> basis;
+  for (const int j : lp.basis_rows) basis.push_back(frame.row[at(j)]);
+  for (const int k : lp.basis_bounds) basis.push_back(lp.bound_duals[at(k)] > 0 ? frame.upper_row[at(k)] : frame.lower_row[at(k)]);
+  if (std::find(basis.begin(), basis.end(), Index{-1}) != basis.end()) return kInf;
+  const double width = *std::max_element(objective.g_err.data(), objective.g_err.data() + rows.dim());
+  const BasisEnclosure e = enclose_multipliers(rows, basis, objective.g.row(0), width);
+  if (!e.regular) return kInf;
+  const Halfspaces& all = rows.halfspaces();
+  double sum = objective.c[0], size = std::fabs(sum), error = objective.c_err[0];
+  for (std::size_t i = 0; i < basis.size(); ++i) {
+    if (!(e.lambda[i] > e.radius[i])) return kInf;
+    const double b = all.b[at(basis[i])], w = all.b_err[at(basis[i])];
+    sum += e.lambda[i] * b;
+    size += std::fabs(e.lambda[i] * b);
+    error += e.radius[i] * (std::fabs(b) + w) + e.lambda[i] * w;
+  }
+  return sum + (error + size * gamma(2 * rows.dim() + 8)) * (1 + gamma(2 * rows.dim() + 8));
+}
+
+// The step from the frame's centre to the nearest point of the cell, and its multipliers.
+void step_l2(const RowSystem& rows, const Frame& frame, Vector& step, SparseRow& lambda) {
+  const Index R = frame.rows(), d = frame.dim;
+  NearestPointProblem problem;
+  problem.A = &frame.G;
+  problem.b = frame.h.data();
+  problem.lower = frame.lower.data();
+  problem.upper = frame.upper.data();
+  rows.tally().active_set += 1;
+  const NearestPoint found = nearest_point(problem);
+  if (found.status != NearestPoint::Status::optimal) return;
+  step = found.y;
+  for (const auto& [e, value] : found.multipliers) {
+    if (!(value > 0)) continue;
+    if (e < R)
+      lambda.emplace_back(frame.row[at(e)], value / frame.length[at(e)]);
+    else
+      lambda.emplace_back(e < R + d ? frame.lower_row[at(e - R)] : frame.upper_row[at(e - R - d)], value);
+  }
+  std::sort(lambda.begin(), lambda.end());
+}
+
+// Variables (step, t) with |step_k| <= t (maximum norm, 0) or (step, t_1..t_d) with |step_k| <= t_k (sum, 1).
+void step_by_lp(const RowSystem& rows, const Frame& frame, int norm, Vector& step, SparseRow& lambda) {
+  const Index R = frame.rows(), d = frame.dim, T = norm == 0 ? 1 : d;
+  Matrix a(R + 2 * d, d + T);
+  Vector b(at(R + 2 * d), 0.0), goal(at(d + T), 0.0);
+  for (Index e = 0; e < R; ++e) {
+    std::copy(frame.G.row(e), frame.G.row(e) + d, a.row(e));
+    b[at(e)] = frame.h[at(e)];
+  }
+  for (Index k = 0; k < d; ++k) {
+    const Index t = d + (norm == 0 ? 0 : k);
+    a(R + 2 * k, k) = 1;
+    a(R + 2 * k, t) = -1;
+    a(R + 2 * k + 1, k) = -1;
+    a(R + 2 * k + 1, t) = -1;
+  }
+  for (Index t = d; t < d + T; ++t) goal[at(t)] = -1;
+  Vector lower = frame.lower, upper = frame.upper;
+  lower.resize(at(d + T), 0.0);
+  upper.resize(at(d + T), kInf);
+  rows.tally().lps += 1;
+  const LpResult lp = maximize_lp(a, b, goal, lower, upper);
+  if (lp.status != LpResult::Status::optimal) return;
+  step.assign(lp.x.begin(), lp.x.begin() + d);
+  lambda = row_multipliers(rows, frame, Vector(lp.row_duals.begin(), lp.row_duals.begin() + R), lp.bound_duals, 1.0);
+}
+
+// 0 >= sum lambda h(x) = sum lambda h(y) + g.(x - y), so |x - y| >= sum lambda h(y) / |g| in the dual norm.
+double distance_lower(const RowSystem& rows, const SparseRow& lambda, const Vector& y, int norm) {
+  const Index d = rows.dim();
+  const Network::Forms f = rows.forms({lambda});
+  const Bound b = value_at(f, y);
+  Vector g(at(d));
+  for (Index k = 0; k < d; ++k) g[at(k)] = std::fabs(f.g(0, k)) + f.g_err(0, k);
+  double dual = 0;
+  for (const double v : g) dual = norm == 0 ? dual + v : std::max(dual, v);
+  if (norm == 2) dual = norm2(g.data(), d);
+  dual *= 1 + gamma(2 * d + 8);
+  return dual > 0 ? std::max(0.0, (b.value - b.error) / dual * (1 - 8 * kUnit)) : 0.0;
+}
+
 }  // namespace
 
 Extremum Cell::maximize(const Vector& c, const Vector& q) {
@@ -105,26 +213,7 @@ Extremum Cell::maximize(const Vector& c, const Vector& q) {
   rows_.tally().lps += 1;
   const LpResult lp = maximize_lp(frame.G, frame.h, goal, frame.lower, frame.upper);
   if (lp.status != LpResult::Status::optimal) {
-    // Unbounded is believed only with a direction that strictly leaves every row behind and strictly gains.
-    const Vector strict = strict_recession(rows_, frame);
-    if (!strict.empty()) {
-      for (double mix : {1.0, 0x1p-4, 0x1p-8, 0x1p-12}) {
-        Matrix u(1, rows_.dim());
-        for (Index k = 0; k < rows_.dim(); ++k)
-          u(0, k) = mix * strict[at(k)] + (lp.x.size() == at(rows_.dim()) ? lp.x[at(k)] : goal[at(k)]);
-        const RowSystem::Slacks s = rows_.slacks(u, true);
-        bool leaves = true;
-        for (Index j = 0; j < rows_.size() && leaves; ++j) leaves = rows_.zero_rows()[at(j)] || s.value(0, j) >= s.error(0, j);
-        Network::Forms linear = objective;
-        linear.c[0] = linear.c_err[0] = 0;
-        const Bound gain = value_at(linear, Vector(u.data(), u.data() + u.cols()));
-        if (!leaves || !(gain.value > gain.error)) continue;
-        result.status = Extremum::Status::unbounded;
-        result.point = Vector(u.data(), u.data() + u.cols());
-        result.value = result.lower = result.upper = kInf;
-        return result;
-      }
-    }
+    if (prove_unbounded(rows_, frame, objective, lp.x.size() == at(rows_.dim()) ? lp.x : goal, result)) return result;
     throw UndecidedError("the linear program over this region ended without a provable answer");
   }
   Vector x = frame.center;
@@ -140,27 +229,7 @@ Extremum Cell::maximize(const Vector& c, const Vector& q) {
     result.upper = sup_over_box(f, rows_.domain().lower, rows_.domain().upper)[0];
   else if (enclosure().finite())
     result.upper = sup_over_box(f, enclosure().lower, enclosure().upper)[0];
-  if (std::isinf(result.upper)) {
-    std::vector<Index> basis;
-    for (const int j : lp.basis_rows) basis.push_back(frame.row[at(j)]);
-    for (const int k : lp.basis_bounds) basis.push_back(lp.bound_duals[at(k)] > 0 ? frame.upper_row[at(k)] : frame.lower_row[at(k)]);
-    double width = 0;
-    for (Index k = 0; k < rows_.dim(); ++k) width = std::max(width, objective.g_err(0, k));
-    if (std::find(basis.begin(), basis.end(), Index{-1}) == basis.end()) {
-      const BasisEnclosure e = enclose_multipliers(rows_, basis, objective.g.row(0), width);
-      const Halfspaces& all = rows_.halfspaces();
-      double sum = objective.c[0], size = std::fabs(sum), error = objective.c_err[0];
-      bool positive = e.regular;
-      for (std::size_t i = 0; i < basis.size() && positive; ++i) {
-        positive = e.lambda[i] > e.radius[i];
-        const double b = all.b[at(basis[i])], w = all.b_err[at(basis[i])];
-        sum += e.lambda[i] * b;
-        size += std::fabs(e.lambda[i] * b);
-        error += e.radius[i] * (std::fabs(b) + w) + std::fabs(e.lambda[i]) * w;
-      }
-      if (positive) result.upper = sum + (error + size * gamma(2 * rows_.dim() + 8)) * (1 + gamma(2 * rows_.dim() + 8));
-    }
-  }
+  if (std::isinf(result.upper)) result.upper = upper_by_basis(rows_, frame, objective, lp);
   return result;
 }
 
@@ -180,53 +249,10 @@ Extremum Cell::project(const Vector& y, int norm) {
   const Frame frame = make_frame(rows_, y, false);  // slacks at y, some negative
   Vector step(at(d), 0.0);
   SparseRow lambda;
-  if (norm == 2) {
-    NearestPointProblem problem;
-    problem.A = &frame.G;
-    problem.b = frame.h.data();
-    problem.lower = frame.lower.data();
-    problem.upper = frame.upper.data();
-    rows_.tally().active_set += 1;
-    const NearestPoint found = nearest_point(problem);
-    if (found.status == NearestPoint::Status::optimal) {
-      step = found.y;
-      const Index R = frame.rows();
-      for (const auto& [e, value] : found.multipliers)
-        if (value > 0) {
-          if (e < R)
-            lambda.emplace_back(frame.row[at(e)], value / frame.length[at(e)]);
-          else
-            lambda.emplace_back(e < R + d ? frame.lower_row[at(e - R)] : frame.upper_row[at(e - R - d)], value);
-        }
-      std::sort(lambda.begin(), lambda.end());
-    }
-  } else {
-    // Variables (step, t) with |step_k| <= t (maximum norm) or (step, t_1..t_d) with |step_k| <= t_k (sum).
-    const Index R = frame.rows(), T = norm == 0 ? 1 : d;
-    Matrix a(R + 2 * d, d + T);
-    Vector b(at(R + 2 * d), 0.0), goal(at(d + T), 0.0);
-    for (Index e = 0; e < R; ++e) {
-      std::copy(frame.G.row(e), frame.G.row(e) + d, a.row(e));
-      b[at(e)] = frame.h[at(e)];
-    }
-    for (Index k = 0; k < d; ++k) {
-      const Index t = d + (norm == 0 ? 0 : k);
-      a(R + 2 * k, k) = 1;
-      a(R + 2 * k, t) = -1;
-      a(R + 2 * k + 1, k) = -1;
-      a(R + 2 * k + 1, t) = -1;
-    }
-    for (Index t = d; t < d + T; ++t) goal[at(t)] = -1;
-    Vector lower = frame.lower, upper = frame.upper;
-    lower.resize(at(d + T), 0.0);
-    upper.resize(at(d + T), kInf);
-    rows_.tally().lps += 1;
-    const LpResult lp = maximize_lp(a, b, goal, lower, upper);
-    if (lp.status == LpResult::Status::optimal) {
-      step.assign(lp.x.begin(), lp.x.begin() + d);
-      lambda = row_multipliers(rows_, frame, Vector(lp.row_duals.begin(), lp.row_duals.begin() + R), lp.bound_duals, 1.0);
-    }
-  }
+  if (norm == 2)
+    step_l2(rows_, frame, step, lambda);
+  else
+    step_by_lp(rows_, frame, norm, step, lambda);
   Vector x = y;
   for (Index k = 0; k < d; ++k) x[at(k)] += step[at(k)];
   result.point = pull_inside(rows_, inside, x);
@@ -234,18 +260,7 @@ Extremum Cell::project(const Vector& y, int norm) {
   for (Index k = 0; k < d; ++k) way[at(k)] = result.point[at(k)] - y[at(k)];
   result.value = length(way.data());
   result.upper = result.value * (1 + gamma(2 * d + 8));
-  if (!lambda.empty()) {
-    // 0 >= sum lambda h(x) = sum lambda h(y) + g.(x - y), so |x - y| >= sum lambda h(y) / |g| in the dual norm.
-    const Network::Forms f = rows_.forms({lambda});
-    const Bound b = value_at(f, y);
-    Vector g(at(d));
-    for (Index k = 0; k < d; ++k) g[at(k)] = std::fabs(f.g(0, k)) + f.g_err(0, k);
-    double dual = 0;
-    for (const double v : g) dual = norm == 0 ? dual + v : std::max(dual, v);
-    if (norm == 2) dual = norm2(g.data(), d);
-    dual *= 1 + gamma(2 * d + 8);
-    if (dual > 0) result.lower = std::max(0.0, (b.value - b.error) / dual * (1 - 8 * kUnit));
-  }
+  if (!lambda.empty()) result.lower = distance_lower(rows_, lambda, y, norm);
   return result;
 }
 

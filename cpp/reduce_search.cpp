@@ -101,12 +101,45 @@ void Reducer::finish() {
   finish_once(0x1p-36, 0x1p-34);
 }
 
+// The point nearest to the centre beyond row e (by `overshoot` of its slack, tilted by `tilt` of lean) that violates no
+// other row; or multipliers that say that there is none.
+NearestPoint Reducer::beyond(Index e, double overshoot, double tilt, const Vector& lean, const Matrix& gram) const {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  const Index R = frame_.rows(), K = frame_.dim;
+  std::vector<std::uint8_t> skip(s(R), 0);
+  for (Index j = 0; j < R; ++j) skip[s(j)] = group_of_[s(j)] < 0 || j == e ? 1 : 0;
+  Vector lower = frame_.lower, upper = frame_.upper, extra(s(K), 0.0);
+  double slack = 0;
+  if (e < R) {
+    for (Index k = 0; k < K; ++k) extra[s(k)] = -frame_.G(e, k);
+    slack = frame_.h[s(e)];
+  } else if (e < R + K) {
+    extra[s(e - R)] = 1;
+    slack = -lower[s(e - R)];
+    lower[s(e - R)] = -kInf;
+  } else {
+    extra[s(e - R - K)] = -1;
+    slack = upper[s(e - R - K)];
+    upper[s(e - R - K)] = kInf;
+  }
+  axpy(-tilt, lean.data(), extra.data(), K);
+  NearestPointProblem problem;
+  problem.A = &frame_.G;
+  problem.b = frame_.h.data();
+  problem.skip = skip.data();
+  problem.lower = lower.data();
+  problem.upper = upper.data();
+  problem.extra = extra.data();
+  problem.extra_b = -slack * (1 + overshoot);
+  problem.row_norms = &frame_.scale;
+  if (!gram.empty()) problem.gram = &gram;
+  return nearest_point(problem);
+}
+
 void Reducer::finish_once(double overshoot, double tilt) {
   const Index R = frame_.rows(), K = frame_.dim;
   const std::vector<Index> open = open_entries();
   if (open.empty()) return;
-  std::vector<std::uint8_t> absent(s(R), 0);
-  for (Index e = 0; e < R; ++e) absent[s(e)] = group_of_[s(e)] < 0 ? 1 : 0;
   // Products of rows with rows, shared by all solves, where they are smaller than a few copies of G.
   Matrix gram;
   if (R <= 4 * K + 256 || R <= 1024) {
@@ -115,55 +148,24 @@ void Reducer::finish_once(double overshoot, double tilt) {
   }
   const Vector lean = first_stage_lean(rows_, frame_);
   std::vector<NearestPoint> results(open.size());
-  parallel_for(static_cast<Index>(open.size()), options_.workers, [&](Index i) {
-    const Index e = open[s(i)];
-    std::vector<std::uint8_t> skip = absent;
-    Vector lower = frame_.lower, upper = frame_.upper, extra(s(K), 0.0);
-    double slack = 0;
-    if (e < R) {
-      skip[s(e)] = 1;
-      for (Index k = 0; k < K; ++k) extra[s(k)] = -frame_.G(e, k);
-      slack = frame_.h[s(e)];
-    } else if (e < R + K) {
-      extra[s(e - R)] = 1;
-      slack = -lower[s(e - R)];
-      lower[s(e - R)] = -std::numeric_limits<double>::infinity();
-    } else {
-      extra[s(e - R - K)] = -1;
-      slack = upper[s(e - R - K)];
-      upper[s(e - R - K)] = std::numeric_limits<double>::infinity();
-    }
-    for (Index k = 0; k < K; ++k) extra[s(k)] -= tilt * lean[s(k)];
-    NearestPointProblem problem;
-    problem.A = &frame_.G;
-    problem.b = frame_.h.data();
-    problem.skip = skip.data();
-    problem.lower = lower.data();
-    problem.upper = upper.data();
-    problem.extra = extra.data();
-    problem.extra_b = -slack * (1 + overshoot);
-    problem.row_norms = &frame_.scale;
-    if (!gram.empty()) problem.gram = &gram;
-    results[s(i)] = nearest_point(problem);
-  });
+  parallel_for(static_cast<Index>(open.size()), options_.workers,
+               [&](Index i) { results[s(i)] = beyond(open[s(i)], overshoot, tilt, lean, gram); });
   rows_.tally().active_set += static_cast<long>(open.size());
-  std::vector<Index> feasible;
+  std::vector<const Vector*> found;
   std::vector<Claim> claims;
   for (std::size_t i = 0; i < open.size(); ++i) {
-    if (results[i].status == NearestPoint::Status::optimal) feasible.push_back(static_cast<Index>(i));
+    if (results[i].status == NearestPoint::Status::optimal) found.push_back(&results[i].y);
     if (results[i].status != NearestPoint::Status::infeasible) continue;
     double own = 0;
     for (const auto& [e, value] : results[i].multipliers)
       if (e == R + 2 * K) own = value;
     if (!(own > 0)) continue;
-    std::vector<std::pair<Index, double>> scaled;
+    claims.emplace_back(open[i], std::vector<std::pair<Index, double>>{});
     for (const auto& [e, value] : results[i].multipliers)
-      if (e != R + 2 * K) scaled.emplace_back(e, value / own);
-    claims.emplace_back(open[i], std::move(scaled));
+      if (e != R + 2 * K) claims.back().second.emplace_back(e, value / own);
   }
-  Matrix y(static_cast<Index>(feasible.size()), K), ratios(static_cast<Index>(feasible.size()), R);
-  for (std::size_t i = 0; i < feasible.size(); ++i)
-    std::copy(results[s(feasible[i])].y.begin(), results[s(feasible[i])].y.end(), y.row(static_cast<Index>(i)));
+  Matrix y(static_cast<Index>(found.size()), K), ratios(static_cast<Index>(found.size()), R);
+  for (std::size_t i = 0; i < found.size(); ++i) std::copy(found[i]->begin(), found[i]->end(), y.row(static_cast<Index>(i)));
   gemm(false, true, 1.0, y, polar_, 0.0, ratios);
   harvest(y, first_hits(y, ratios));
   prove(claims);

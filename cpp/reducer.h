@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "projection.h"
 #include "reduce.h"
 
 namespace pyregions::detail {
@@ -68,6 +69,7 @@ class Reducer {
   void prove(const std::vector<Claim>& claims);
   void prove_with(Proof kind, const std::vector<Claim>& claims);
   void prove_by_basis(Index entry, const std::vector<std::pair<Index, double>>& multipliers);
+  NearestPoint beyond(Index e, double overshoot, double tilt, const Vector& lean, const Matrix& gram) const;
   void finish_once(double overshoot, double tilt);
   void settle_with_lp(Index entry);
 
