@@ -14,7 +14,8 @@ U8 = NDArray[np.uint8]
 class UndecidedError(Exception): ...  # .rows: tuple[int, ...], the rows it is about (may be empty)
 class OnBoundaryError(Exception): ...  # .labels: list[tuple[int, int, int]]
 
-def highs_version() -> str: ...
+highs_built_with: str  # the version of the headers
+def highs_version() -> str: ...  # the version of the library that is loaded
 def available_cpus() -> int: ...
 
 class Network:

@@ -33,9 +33,7 @@ def load_core() -> None:
     except ImportError as first:
         _open_libraries(first)
         core = importlib.import_module("pyregions._core")
-    built_with = getattr(core, "highs_built_with", None)  # set by the CMake build, absent in builds by hand
-    if built_with is not None:
-        check_versions(built_with, core.highs_version())
+    check_versions(core.highs_built_with, core.highs_version())
 
 
 def check_versions(built_with: str, loaded: str) -> None:

@@ -88,9 +88,20 @@ def check_tie(tie: str) -> None:
 
 
 def counter(total: int) -> Callable[[int], None]:
-    """A progress report on standard error."""
-    def show(done: int) -> None:
-        end = "\n" if done >= total else ""
-        print(f"\rregions: {done}/{total}", end=end, file=sys.stderr, flush=True)
+    """A progress report on standard error: tqdm's bar where it is installed (it comes with the study extra)."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
 
-    return show
+        def show(done: int) -> None:
+            print(f"\rregions: {done}/{total}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+
+        return show
+    bar = tqdm(total=total, unit="region")
+
+    def advance(done: int) -> None:
+        bar.update(done - bar.n)
+        if done >= total:
+            bar.close()
+
+    return advance

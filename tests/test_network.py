@@ -172,7 +172,7 @@ def test_batch_parts_and_progress(capsys):
     assert regions[0].verify(sample=2).counts["chebyshev"] == 1  # what the batch computed is replayed
     assert (regions[2].point == X[2]).all()
     net.regions(X, compute=(), progress=True)
-    assert "regions: 4/4" in capsys.readouterr().err
+    assert "4/4" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
