@@ -27,7 +27,6 @@ Vector exactly_summable(Vector multipliers) {
   // All below 2^top on multiples of 2^(top - bits): n of them sum to less than 2^53 multiples.
   const int top = std::ilogb(largest) + 1, bits = 52 - std::ilogb(static_cast<double>(multipliers.size()));
   if (top - bits < -1000) return Vector(multipliers.size(), 0.0);  // the grid itself would underflow
-  if (top - bits < -1000) return Vector(multipliers.size(), 0.0);  // the grid itself would underflow
   for (double& v : multipliers) v = std::ldexp(std::nearbyint(std::ldexp(v, bits - top)), top - bits);
   return multipliers;
 }

@@ -140,20 +140,9 @@ bool BoundarySearch::implied_by_basis(const Matrix& output, const SparseRow& cel
   std::vector<Index> basis;
   for (const auto& term : cell) basis.push_back(term.first);
   const Network::Forms f = net_.backward(rows_.pattern(), Matrix(1, net_.units()), output, 0);
-  const double width = *std::max_element(f.g_err.data(), f.g_err.data() + rows_.dim());
-  const BasisEnclosure e = enclose_multipliers(rows_, basis, f.g.row(0), width);
-  if (!e.regular) return false;
-  const Halfspaces& all = rows_.halfspaces();
-  double sum = f.c[0], size = std::fabs(sum), error = f.c_err[0];
-  for (std::size_t i = 0; i < basis.size(); ++i) {
-    if (!(e.lambda[i] > e.radius[i])) return false;
-    const double b = all.b[at(basis[i])], w = all.b_err[at(basis[i])];
-    sum += e.lambda[i] * b;
-    size += std::fabs(e.lambda[i] * b);
-    error += e.radius[i] * (std::fabs(b) + w) + e.lambda[i] * w;
-  }
+  if (!(sup_by_basis(rows_, basis, f) <= 0)) return false;
   rows_.tally().basis += 1;
-  return sum + (error + size * gamma(2 * rows_.dim() + 8)) * (1 + gamma(2 * rows_.dim() + 8)) <= 0;
+  return true;
 }
 
 Vector BoundarySearch::prove_point(const Vector& y, const std::vector<OutputRow>& conditions) const {

@@ -1,6 +1,7 @@
 // Layer 2. Checkers of proposed multipliers, in batches, with every rounding accounted for.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "predicates.h"
 
@@ -122,21 +123,35 @@ BasisEnclosure enclose_multipliers(const RowSystem& rows, const std::vector<Inde
   return result;
 }
 
+double sup_by_basis(const RowSystem& rows, const std::vector<Index>& basis, const Network::Forms& form, Vector* lambda) {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  const Index d = rows.dim();
+  double width = 0;
+  for (Index k = 0; k < d; ++k) width = std::max(width, form.g_err(0, k));
+  const BasisEnclosure e = enclose_multipliers(rows, basis, form.g.row(0), width);
+  if (!e.regular) return kInf;
+  const Halfspaces& all = rows.halfspaces();
+  double sum = form.c[0], size = std::fabs(sum), error = form.c_err[0];
+  for (std::size_t i = 0; i < basis.size(); ++i) {
+    if (!(e.lambda[i] > e.radius[i])) return kInf;
+    const double b = all.b[at(basis[i])], slop = all.b_err[at(basis[i])];
+    sum += e.lambda[i] * b;
+    size += std::fabs(e.lambda[i] * b);
+    error += e.radius[i] * (std::fabs(b) + slop) + e.lambda[i] * slop;
+  }
+  if (lambda) *lambda = e.lambda;
+  // 2 d + 1 roundings on terms bounded by size, as many on the error sum, and the last additions.
+  return sum + (error + size * gamma(2 * d + 8) + underflow(2 * d + 2)) * (1 + gamma(4 * d + 8));
+}
+
 bool check_by_basis(const RowSystem& rows, Index row, const std::vector<Index>& basis, SparseRow& multipliers) {
   const Halfspaces& all = rows.halfspaces();
-  const BasisEnclosure e = enclose_multipliers(rows, basis, all.A.row(row), all.A_err[at(row)]);
-  if (!e.regular) return false;
-  double sum = 0, slop = 0;
-  for (std::size_t i = 0; i < basis.size(); ++i) {
-    if (!(e.lambda[i] > e.radius[i])) return false;
-    const double b = all.b[at(basis[i])], width = all.b_err[at(basis[i])];
-    sum += e.lambda[i] * b;
-    slop += e.radius[i] * (std::fabs(b) + width) + e.lambda[i] * width + std::fabs(e.lambda[i] * b) * gamma(2 * rows.dim() + 4) + underflow(4);
-  }
-  slop = slop * (1 + gamma(4 * rows.dim() + 8)) + all.b_err[at(row)] + std::fabs(all.b[at(row)]) * (4 * kUnit) + std::fabs(sum) * (4 * kUnit);
-  if (!(sum + slop < all.b[at(row)])) return false;
+  Network::Forms form{Matrix(1, rows.dim()), Matrix(1, rows.dim(), all.A_err[at(row)]), {-all.b[at(row)]}, {all.b_err[at(row)]}};
+  std::copy(all.A.row(row), all.A.row(row) + rows.dim(), form.g.data());
+  Vector lambda;
+  if (!(sup_by_basis(rows, basis, form, &lambda) < 0)) return false;
   multipliers.clear();
-  for (std::size_t i = 0; i < basis.size(); ++i) multipliers.emplace_back(basis[i], e.lambda[i]);
+  for (std::size_t i = 0; i < basis.size(); ++i) multipliers.emplace_back(basis[i], lambda[i]);
   std::sort(multipliers.begin(), multipliers.end());
   return true;
 }

@@ -27,6 +27,8 @@ struct BallResult {
   int iterations = 0;
 };
 struct BallOptions {
+  // Decides nothing: bounds of the radius are proven from the result. 1e-6 between them is asked for; this leaves room for
+  // what the proofs lose, and is what Newton steps in doubles reach on degenerate problems.
   double gap = 1e-9;        // relative complementarity gap and relative residual at which to stop
   int max_iterations = 60;
   bool until_positive = false;  // stop as soon as x is strictly feasible with r > 0.3 * (upper estimate of r): a centre

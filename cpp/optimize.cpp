@@ -111,19 +111,7 @@ double upper_by_basis(const RowSystem& rows, const Frame& frame, const Network::
   for (const int j : lp.basis_rows) basis.push_back(frame.row[at(j)]);
   for (const int k : lp.basis_bounds) basis.push_back(lp.bound_duals[at(k)] > 0 ? frame.upper_row[at(k)] : frame.lower_row[at(k)]);
   if (std::find(basis.begin(), basis.end(), Index{-1}) != basis.end()) return kInf;
-  const double width = *std::max_element(objective.g_err.data(), objective.g_err.data() + rows.dim());
-  const BasisEnclosure e = enclose_multipliers(rows, basis, objective.g.row(0), width);
-  if (!e.regular) return kInf;
-  const Halfspaces& all = rows.halfspaces();
-  double sum = objective.c[0], size = std::fabs(sum), error = objective.c_err[0];
-  for (std::size_t i = 0; i < basis.size(); ++i) {
-    if (!(e.lambda[i] > e.radius[i])) return kInf;
-    const double b = all.b[at(basis[i])], w = all.b_err[at(basis[i])];
-    sum += e.lambda[i] * b;
-    size += std::fabs(e.lambda[i] * b);
-    error += e.radius[i] * (std::fabs(b) + w) + e.lambda[i] * w;
-  }
-  return sum + (error + size * gamma(2 * rows.dim() + 8)) * (1 + gamma(2 * rows.dim() + 8));
+  return sup_by_basis(rows, basis, objective);
 }
 
 // The step from the frame's centre to the nearest point of the cell, and its multipliers.

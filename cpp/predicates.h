@@ -149,6 +149,10 @@ struct BasisEnclosure {
 };
 BasisEnclosure enclose_multipliers(const RowSystem& rows, const std::vector<Index>& basis, const double* target,
                                    double target_error);
+// An upper bound of the first form over {a_j.x <= b_j, j in basis} when the exact multipliers are proven positive, else
+// infinity. lambda: the approximate multipliers.
+double sup_by_basis(const RowSystem& rows, const std::vector<Index>& basis, const Network::Forms& form,
+                    Vector* lambda = nullptr);
 // Row i redundant by the verified basis: all multipliers > 0 and lambda.b < b_i.
 bool check_by_basis(const RowSystem& rows, Index row, const std::vector<Index>& basis, SparseRow& multipliers);
 
