@@ -41,7 +41,8 @@ struct Frame {
 // the rounding of the float multipliers.
 Vector first_stage_lean(const RowSystem& rows, const Frame& frame);
 
-// zero rows are left out. Throws UndecidedError for rows that are nonzero but outside the range of doubles. allow_first_stage: use the product structure where it exists.
+// Zero rows are left out. Throws UndecidedError for rows that are nonzero but outside the range of doubles.
+// allow_first_stage: use the product structure where it exists.
 Frame make_frame(const RowSystem& rows, const Vector& center, bool allow_first_stage = true);
 
 }  // namespace pyregions

@@ -35,7 +35,7 @@ struct NearestPointProblem {
 struct NearestPointOptions {
   int max_iterations = 0;   // 0: 20 * K + 200
   // Decides nothing about the geometry: answers are proposals. Six digits above the rounding of a product of unit rows, so
-  // that a solve ends, and far below the overshoots that callers ask for.
+  // that a solve ends; a caller that asks for less than this may get a point that its own proof then refuses.
   double tolerance = 1e-10;  // a row counts as violated when a.y - b > tolerance * max(1, |b|) * norm
 };
 // Starts with the extra row active (if violated at 0). Deterministic; ties by lowest index. Falls back to Bland's rule
