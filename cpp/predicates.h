@@ -36,7 +36,7 @@ struct Tally {
   long triage = 0;     // float64 with the normwise bound
   long tight = 0;      // float64 with the elementwise bound
   long basis = 0;      // verified basis
-  long refine = 0;     // double-double refinement: the place of the next rung, not built yet
+  long refine = 0;     // double-double with a radius
   long exact = 0;      // integers
   long undecided = 0;
   long active_set = 0, lps = 0, interior = 0;  // proposals asked from the solvers
@@ -82,11 +82,19 @@ class RowSystem {
   std::vector<int> slack_signs(const double* point, bool linear = false) const;
   // True when every nonzero row is strictly slack at the point (an interior witness), decided by the ladder.
   bool strictly_inside(const double* point) const;
+  // The same for a point that is the unevaluated sum of the rows of `parts` (at least one).
+  std::vector<int> slack_signs(const Matrix& parts, bool linear = false) const;
+  bool strictly_inside(const Matrix& parts) const;
+  // Slacks in double-double, for such a point: Law of Refined, row by row.
+  RefinedVector refined_slacks(const Matrix& parts, bool linear = false) const;
 
   // sum_j mu_j h_j(x) = g.x + c, one form per sparse row of multipliers, with bounds.
   Network::Forms forms(const std::vector<SparseRow>& multipliers) const;
   // The same in the pre-activations of a stage: mu over unit rows of stages >= stage only.
   Network::Forms stage_forms(const std::vector<SparseRow>& multipliers, int stage) const;
+  // The same in double-double, straight from the weights, for one sparse row of double-double multipliers.
+  using RefinedRow = std::vector<std::pair<Index, DoubleDouble>>;  // (row, multiplier)
+  Network::RefinedForm refined_form(const RefinedRow& multipliers) const;
   ExactRow exact_row(Index row) const;
   // a_i = t a_j with t > 0, exactly. Requires: neither is zero.
   bool parallel(Index i, Index j) const;
@@ -97,6 +105,12 @@ class RowSystem {
   Tally& tally() const { return tally_; }
 
  private:
+  // The last rungs, for the rows still open; they and the tally are changed.
+  void decide_refined(const Matrix& parts, bool linear, std::vector<Index>& open, std::vector<int>& signs) const;
+  void decide_exactly(const Matrix& parts, bool linear, const std::vector<Index>& open, std::vector<int>& signs) const;
+  bool strictly_slack(const std::vector<int>& signs) const;
+  Refined refined_domain_slack(Index row, const RefinedVector& x, bool linear) const;
+
   std::shared_ptr<const Network> network_;
   Pattern pattern_;
   std::shared_ptr<const Domain> domain_;
