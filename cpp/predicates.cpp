@@ -109,6 +109,8 @@ const std::vector<std::uint8_t>& RowSystem::zero_rows() const {
     } else if (largest == 0.0 && rows.A_err[at(i)] == 0.0) {
       ++tally_.triage;
       zero_[at(i)] = 1;  // structurally zero: no live input
+    } else if (nonzero_refined(i)) {
+      ++tally_.refine;
     } else {
       ++tally_.exact;
       zero_[at(i)] = exact_row(i).a.all_zero() ? 1 : 0;

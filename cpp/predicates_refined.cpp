@@ -32,6 +32,13 @@ void RowSystem::decide_refined(const Matrix& parts, bool linear, std::vector<Ind
   open = std::move(left);
 }
 
+bool RowSystem::nonzero_refined(Index row) const {
+  const RefinedVector g = refined_form({{row, {1, 0}}}).g;
+  for (Index k = 0; k < dim(); ++k)
+    if (g[k].sign() != 0) return true;
+  return false;
+}
+
 RefinedVector RowSystem::refined_slacks(const Matrix& parts, bool linear) const {
   RefinedVector slack(size());
   if (units_ > 0) {
@@ -63,14 +70,15 @@ Refined RowSystem::refined_domain_slack(Index row, const RefinedVector& x, bool 
   return {two_sum(high.hi, low.hi), (x.radius[at(k)] + std::fabs(low.lo)) * (1 + 2 * kUnit)};
 }
 
-Network::RefinedForm RowSystem::refined_form(const RefinedRow& multipliers) const {
+Network::RefinedForm RowSystem::refined_form(const RefinedRow& multipliers, const RefinedRow& outputs,
+                                             const Vector& direct) const {
   Network::RefinedForm f{RefinedVector(dim()), {}};
   Network::RefinedEntries units;
   for (const auto& [row, value] : multipliers)
     if (row < units_) units.emplace_back(row, DoubleDouble{side(row) * value.hi, side(row) * value.lo});
-  if (!units.empty()) f = network_->backward_refined(pattern_, units, {}, 0);
-  if (units.size() == multipliers.size()) return f;
-  const Index items = static_cast<Index>(multipliers.size()) + 1;
+  if (!units.empty() || !outputs.empty()) f = network_->backward_refined(pattern_, units, outputs, 0);
+  if (units.size() == multipliers.size() && direct.empty()) return f;
+  const Index items = static_cast<Index>(multipliers.size()) + 2;
   RefinedSums g(dim(), items), c(1, items);
   const Vector ones(at(dim()), 1.0);
   g.add_diagonal(ones.data(), g.factors(f.g));
@@ -90,6 +98,7 @@ Network::RefinedForm RowSystem::refined_form(const RefinedRow& multipliers) cons
       c.add_product(0, label.piece == 0 ? domain_->lower[at(k)] : -domain_->upper[at(k)], x, 0);
     }
   }
+  for (std::size_t k = 0; k < direct.size(); ++k) g.add(static_cast<Index>(k), direct[k]);
   f.g = g.finish();
   f.c = c.finish()[0];
   return f;
