@@ -215,13 +215,6 @@ BasisEnclosure enclose_multipliers(const RowSystem& rows, const std::vector<Inde
   return enclose(rows, basis, invert_basis(rows, basis), target, target_error);
 }
 
-double sup_by_basis(const RowSystem& rows, const std::vector<Index>& basis, const Network::Forms& form, Vector* lambda) {
-  const BasisEnclosure e = enclose_multipliers(rows, basis, form.g.row(0), largest_error(form));
-  if (!e.regular || all_positive(e.lambda, e.radius) <= 0) return kInf;
-  if (lambda) *lambda = e.lambda;
-  return float_bound(rows, basis, form, e);
-}
-
 BasisBound bound_by_basis(const RowSystem& rows, const std::vector<Index>& basis, const Network::Forms& form,
                           const LinearTarget& target, double enough) {
   BasisBound result;

@@ -176,19 +176,15 @@ struct BasisEnclosure {
 };
 BasisEnclosure enclose_multipliers(const RowSystem& rows, const std::vector<Index>& basis, const double* target,
                                    double target_error);
-// An upper bound of the first form over {a_j.x <= b_j, j in basis} when the exact multipliers are proven positive, else
-// infinity. lambda: the approximate multipliers.
-double sup_by_basis(const RowSystem& rows, const std::vector<Index>& basis, const Network::Forms& form,
-                    Vector* lambda = nullptr);
-
 // sum_j rows_j h_j(x) + sum_o outputs_o f_o(x) + direct.x, given by what defines it, so that any rung can evaluate it.
 struct LinearTarget {
   SparseRow rows, outputs;
   Vector direct;  // empty: 0
 };
-// The same bound by the ladder: float64 with `form`, the float form of the target; where that leaves the sign of a
-// multiplier open or is not below `enough`, multipliers refined in double-double, straight from the weights. A basis that
-// floats cannot prove regular, or a multiplier proven negative, ends it: infinity.
+// An upper bound of the target over {a_j.x <= b_j, j in basis} when the exact multipliers are proven positive, else
+// infinity: in float64 with `form`, the float form of the target; where that leaves the sign of a multiplier open or is
+// not below `enough`, with multipliers refined in double-double, straight from the weights. A basis that floats cannot
+// prove regular, or a multiplier proven negative, ends it.
 struct BasisBound {
   double sup = std::numeric_limits<double>::infinity();
   bool refined = false;  // the rung that found it
