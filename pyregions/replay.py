@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .arguments import plain_floats
 from .replay_bounded import check_bounded
 from .replay_empty import verify_no_interior
 from .replay_facets import check_facets, check_groups, check_implied, check_partition, check_pattern, claims_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Verification", "verify", "verify_no_interior"]
 
 
+@plain_floats()
 def verify(cell: Geometry, sample: int | None = None, seed: int = 0) -> Verification:
     """Replays the certificates a cell holds. See :meth:`Geometry.verify`."""
     if sample is not None and sample < 1:

@@ -21,6 +21,7 @@ from oracle import Cell, Net
 
 import pyregions as pr
 
+PLANS = ["keep"] * 6 + ["copy", "scale", "near", "sum", "common", "no bias", "dead", "constant", "prune"]
 KINDS = ("int", "planted", "float", "zero-bias")
 Layers = list[tuple[np.ndarray, np.ndarray]]
 
@@ -34,7 +35,7 @@ class Question:
     point: np.ndarray
 
 
-# ---- what is asked ----------------------------------------------------------------------------------------------------
+# ---- what is asked --------------------------------------------------------------------------------------------------
 
 
 def shape(rng: np.random.Generator) -> list[int]:
@@ -66,7 +67,7 @@ def plant(rng: np.random.Generator, W: np.ndarray, b: np.ndarray, common: np.nda
     """Makes about half of a layer's units repeat others, vanish, lose weights or pass through a common point."""
     for i in range(len(b)):
         j, k = rng.integers(0, len(b), 2)
-        plan = rng.choice(["keep"] * 6 + ["copy", "scale", "near", "sum", "common", "no bias", "dead", "constant", "prune"])
+        plan = rng.choice(PLANS)
         if plan == "copy":
             W[i], b[i] = W[j], b[j]
         elif plan == "scale":  # exactly
@@ -96,9 +97,11 @@ def planted_layers(rng: np.random.Generator) -> Layers:
         layers = [(np.round(W * 8) / 8, np.round(b * 8) / 8) for W, b in layers]
     for W, b in layers[:-1]:
         plant(rng, W, b, rng.integers(-2, 3, W.shape[1]) / 4)
-    scales = np.zeros(len(layers))
-    if rng.random() < 0.15:  # layers scaled against each other, or all alike
-        scales = rng.choice([-40, 0, 40], len(layers)) if rng.random() < 0.5 else np.full(len(layers), rng.choice([-40, 40]))
+    kind = rng.random()
+    if kind < 0.08:  # layers scaled against each other
+        scales = rng.choice([-40, 0, 40], len(layers))
+    else:  # or all alike
+        scales = np.full(len(layers), rng.choice([-40, 40]) if kind < 0.15 else 0)
     return [(np.ldexp(W, int(s)), np.ldexp(b, int(s))) for (W, b), s in zip(layers, scales, strict=True)]
 
 
@@ -130,17 +133,18 @@ def questions(kind: str, seed: int) -> list[Question]:
     return [Question(layers, bounds, np.clip(p, low, high)) for p in points]
 
 
-# ---- how it is checked ------------------------------------------------------------------------------------------------
+# ---- how it is checked ----------------------------------------------------------------------------------------------
 
 
-def inner_point(bounds: tuple[np.ndarray, np.ndarray], dim: int) -> list[Fraction]:
+def inner_point(bounds: tuple[np.ndarray, np.ndarray]) -> list[Fraction]:
     """The point of a box towards which tie="any" looks: its middle, one step from the only side, or 0."""
+    ends = [(Fraction(v) if np.isfinite(v) else None for v in side) for side in bounds]
     found = []
-    for low, high in zip(*bounds, strict=True):
-        if np.isfinite(low) and np.isfinite(high):
-            found.append((Fraction(low) + Fraction(high)) / 2)
+    for low, high in zip(*ends, strict=True):
+        if low is None:
+            found.append(Fraction(0) if high is None else high - 1)
         else:
-            found.append(Fraction(low) + 1 if np.isfinite(low) else Fraction(high) - 1 if np.isfinite(high) else Fraction(0))
+            found.append(low + 1 if high is None else (low + high) / 2)
     return found
 
 
@@ -149,7 +153,7 @@ def tie_pattern(net: Net, q: Question) -> list[int]:
     x = agree.point(q.point)
     steps = [[Fraction(i == k) for i in range(net.inputs)] for k in range(net.inputs)]
     if q.bounds:
-        steps.insert(0, [c - v for c, v in zip(inner_point(q.bounds, net.inputs), x, strict=True)])
+        steps.insert(0, [c - v for c, v in zip(inner_point(q.bounds), x, strict=True)])
     return [int(s > 0) for s in net.signs_along(x, steps)]
 
 
