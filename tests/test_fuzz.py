@@ -8,7 +8,7 @@ import pytest
 # True ties may stay open until exact linear solves join the ladder; then nothing but "ok" will do.
 ALLOWED = {"ok", "undecided"}
 
-# Seconds per network on one core of an AMD EPYC with other load present: 0.045 of small integers, without biases or with
+# Seconds per network on one core of an AMD EPYC with other load present: 0.045 of small integers, unbiased, or with
 # planted coincidences, 0.085 of random floats. The long test takes about 40 minutes.
 LONG = 10_000
 ALWAYS = {"int": 120, "planted": 90, "float": 40, "zero-bias": 90}
