@@ -117,7 +117,7 @@ def check_shape(region: pr.Region, cell: Cell, allow_open: bool = True, allow_mo
     lower, upper = cell.inradius()
     stated = ball.radius_bounds
     assert stated[0] <= ball.radius <= stated[1]
-    if not allow_open and isinf(lower) != isinf(stated[0] if isinf(lower) else stated[1]):
+    if not (allow_open or allow_modulo) and isinf(lower) != isinf(stated[0] if isinf(lower) else stated[1]):
         raise OpenError("whether the inradius is finite")
     if isinf(lower):
         assert isinf(stated[1])
