@@ -5,9 +5,6 @@ from __future__ import annotations
 import fuzz
 import pytest
 
-# True ties may stay open until exact linear solves join the ladder; then nothing but "ok" will do.
-ALLOWED = {"ok", "undecided"}
-
 # Seconds per network on one core of an AMD EPYC with other load present: 0.045 of small integers, unbiased, or with
 # planted coincidences, 0.085 of random floats. The long test takes about 40 minutes.
 LONG = 10_000
@@ -15,7 +12,7 @@ ALWAYS = {"int": 120, "planted": 90, "float": 40, "zero-bias": 90}
 
 
 def failures(kind: str, seeds: range) -> dict[str, list[int]]:
-    return {verdict: found for verdict, found in fuzz.run(kind, seeds).items() if verdict not in ALLOWED}
+    return {verdict: found for verdict, found in fuzz.run(kind, seeds).items() if verdict != "ok"}
 
 
 @pytest.mark.parametrize("kind", fuzz.KINDS)
