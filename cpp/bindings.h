@@ -39,6 +39,11 @@ py::array_t<To> array_of(const std::vector<From>& v) {
 }
 py::array_t<std::uint8_t> patterns_array(const std::vector<Pattern>& patterns, Index units);
 
+// Big integers as Python's, and (own, {row: multiplier}).
+Integer to_integer(const py::handle& value);
+py::int_ integer(const Integer& value);
+py::tuple combination(const Combination& c);
+
 // The dictionaries that _core.pyi types.
 py::dict affine_dict(const Network::Affine& a);
 py::dict facets_dict(const Facets& f);

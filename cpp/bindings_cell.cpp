@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "bindings.h"
+#include "exact_rung.h"
 #include "pool.h"
 
 namespace pyregions::bindings {
@@ -29,7 +30,7 @@ void compute(Cell& cell, const std::vector<std::string>& what) {
 }
 
 py::list cells_at(std::shared_ptr<Network> network, const Array& points, const Domain& domain, const std::string& tie,
-                  const std::vector<std::string>& what, int workers, const py::object& progress) {
+                  const std::vector<std::string>& what, int workers, const py::object& progress, double exact_budget) {
   const Matrix x = to_matrix(points, "points", network->inputs());
   const auto shared = std::make_shared<const Domain>(domain);
   std::vector<CellPtr> cells(at(x.rows()));
@@ -43,7 +44,7 @@ py::list cells_at(std::shared_ptr<Network> network, const Array& points, const D
         [&](Index i) {
           const FloatEnvironment environment;
           try {
-            CellPtr cell = cell_at(network, Vector(x.row(i), x.row(i) + x.cols()), shared, tie == "any");
+            CellPtr cell = cell_at(network, Vector(x.row(i), x.row(i) + x.cols()), shared, tie == "any", exact_budget);
             compute(*cell, what);
             cells[at(i)] = std::move(cell);
           } catch (...) {
@@ -72,6 +73,31 @@ py::list cells_at(std::shared_ptr<Network> network, const Array& points, const D
   return out;
 }
 
+// Integers (mu > 0, lambda) with sum lambda_j a_j = mu * target, or None.
+py::object exact_solve_rows(Cell& c, const std::vector<Index>& rows, const py::list& target) {
+  std::vector<Integer> goal;
+  for (const py::handle& v : target) goal.push_back(to_integer(v));
+  if (static_cast<Index>(goal.size()) != c.rows().dim()) throw py::value_error("target must have one entry per coordinate");
+  const std::optional<std::pair<Integer, std::vector<Integer>>> solved =
+      run([&] { return ExactRung(c.rows()).solve(rows, goal); });
+  if (!solved) return py::none();
+  py::list lambda;
+  for (const Integer& v : solved->second) lambda.append(integer(v));
+  return py::make_tuple(integer(solved->first), lambda);
+}
+
+// The combination that implies a row, by an exact program, or None when the row is a facet's.
+py::object exact_redundancy(Cell& c, Index row) {
+  if (row < 0 || row >= c.rows().size()) throw py::index_error("row " + std::to_string(row) + " of " + std::to_string(c.rows().size()));
+  const Combination found = run([&] {
+    for (const std::vector<Index>& group : group_rows(c.rows()).groups)
+      if (std::find(group.begin(), group.end(), row) != group.end())
+        return ExactRung(c.rows()).side(group, {}, c.fine(), {}).proof;
+    return Combination{};
+  });
+  return found.own.is_zero() ? py::object(py::none()) : py::object(combination(found));
+}
+
 }  // namespace
 
 void register_cell(py::module_& m) {
@@ -80,6 +106,9 @@ void register_cell(py::module_& m) {
       .def_property_readonly("size", [](const Cell& c) { return c.rows().size(); })
       .def_property_readonly("unit_rows", [](const Cell& c) { return c.rows().units(); })
       .def("witness", [](Cell& c) { return array(run([&] { return c.interior(); })); })
+      .def("witness_parts", [](Cell& c) { return array(run([&] { return c.fine(); })); })
+      .def("exact_solve", &exact_solve_rows)
+      .def("exact_redundancy", &exact_redundancy)
       .def("halfspaces", [](Cell& c) { return halfspaces_dict(*run([&] { return &c.rows().halfspaces(); })); })
       .def("affine_map",
            [](Cell& c, int stage, bool after) {
@@ -144,19 +173,20 @@ void register_cell(py::module_& m) {
              std::copy(old.A.data(), old.A.data() + old.A.rows() * old.dim, joined->A.data());
              std::copy(extra.data(), extra.data() + extra.rows() * old.dim, joined->A.row(old.A.rows()));
              joined->b.insert(joined->b.end(), rhs.begin(), rhs.end());
-             return cell_or_proof(run([&] { return cell_of(c.rows().network_ptr(), c.rows().pattern(), joined); }));
+             return cell_or_proof(run([&] { return cell_of(c.rows().network_ptr(), c.rows().pattern(), joined, c.rows().exact_budget()); }));
            })
       .def("stats", [](const Cell& c) { return tally_dict(c.tally()); });
-  m.def("cell_at", [](std::shared_ptr<Network> network, const Array& point, const Domain& domain, const std::string& tie) {
-    const Vector x = to_vector(point, "point", network->inputs());
-    return run([&] { return cell_at(network, x, std::make_shared<const Domain>(domain), tie == "any"); });
-  });
-  m.def("cell_of", [](std::shared_ptr<Network> network, const ByteArray& pattern, const Domain& domain) {
+  m.def("cell_at",
+        [](std::shared_ptr<Network> network, const Array& point, const Domain& domain, const std::string& tie, double exact_budget) {
+          const Vector x = to_vector(point, "point", network->inputs());
+          return run([&] { return cell_at(network, x, std::make_shared<const Domain>(domain), tie == "any", exact_budget); });
+        });
+  m.def("cell_of", [](std::shared_ptr<Network> network, const ByteArray& pattern, const Domain& domain, double exact_budget) {
     const Pattern p = to_pattern(pattern);
-    return cell_or_proof(run([&] { return cell_of(network, p, std::make_shared<const Domain>(domain)); }));
+    return cell_or_proof(run([&] { return cell_of(network, p, std::make_shared<const Domain>(domain), exact_budget); }));
   });
-  m.def("cell_of_domain", [](const Domain& domain) {
-    return cell_or_proof(run([&] { return cell_of(nullptr, {}, std::make_shared<const Domain>(domain)); }));
+  m.def("cell_of_domain", [](const Domain& domain, double exact_budget) {
+    return cell_or_proof(run([&] { return cell_of(nullptr, {}, std::make_shared<const Domain>(domain), exact_budget); }));
   });
   m.def("cells_at", &cells_at);
 }

@@ -41,10 +41,24 @@ void put_groups(py::dict& out, const char* pointer, const char* rows, const std:
   out[rows] = array_of<std::int32_t>(all);
 }
 
-py::array_t<double> points_or_nan(const std::vector<Vector>& points, Index dim) {
+// The leading parts of points, NaN where there is none.
+py::array_t<double> points_or_nan(const std::vector<Parts>& points, Index dim) {
   Matrix m(static_cast<Index>(points.size()), dim, std::nan(""));
-  for (std::size_t i = 0; i < points.size(); ++i) std::copy(points[i].begin(), points[i].end(), m.row(static_cast<Index>(i)));
+  for (std::size_t i = 0; i < points.size(); ++i)
+    if (!points[i].empty()) std::copy(points[i].row(0), points[i].row(0) + dim, m.row(static_cast<Index>(i)));
   return array(m);
+}
+
+// The points of more than one part, as {(name, index): parts}.
+void put_fine(py::dict& out, const char* name, const std::vector<Parts>& points) {
+  for (std::size_t i = 0; i < points.size(); ++i)
+    if (points[i].rows() > 1) out[py::make_tuple(name, i)] = array(points[i]);
+}
+
+py::list integers(const std::vector<Integer>& values) {
+  py::list out;
+  for (const Integer& v : values) out.append(integer(v));
+  return out;
 }
 
 py::dict no_interior_dict(const NoInterior& n) {
@@ -52,6 +66,7 @@ py::dict no_interior_dict(const NoInterior& n) {
   out["kind"] = n.proof == Proof::opposite ? 5 : n.proof == Proof::basis ? 2 : proof_code(n.proof);
   out["stage"] = n.stage;
   put(out, n.multipliers);
+  out["exact"] = combination(n.exact);
   return out;
 }
 
@@ -85,6 +100,27 @@ py::array_t<double> array(const Matrix& m) {
   return out;
 }
 
+py::int_ integer(const Integer& v) {
+  const std::string hex = Integer(abs(v)).str(0, std::ios_base::hex);
+  PyObject* made = PyLong_FromString(((v.sign() < 0 ? "-" : "") + hex).c_str(), nullptr, 16);
+  if (!made) throw py::error_already_set();
+  return py::reinterpret_steal<py::int_>(made);
+}
+
+Integer to_integer(const py::handle& value) {
+  if (!PyLong_Check(value.ptr())) throw py::type_error("expected integers");
+  const std::string hex = py::str(py::module_::import("builtins").attr("hex")(value));
+  const bool negative = hex[0] == '-';
+  const Integer magnitude(hex.substr(negative ? 1 : 0));
+  return negative ? Integer(-magnitude) : magnitude;
+}
+
+py::tuple combination(const Combination& c) {
+  py::dict terms;
+  for (const auto& [row, value] : c.terms) terms[py::int_(row)] = integer(value);
+  return py::make_tuple(integer(c.own), terms);
+}
+
 py::dict facets_dict(const Facets& f) {
   py::dict out;
   put_groups(out, "group_ptr", "group_rows", f.groups);
@@ -106,6 +142,12 @@ py::dict facets_dict(const Facets& f) {
   out["mul_ptr"] = array_of<std::int64_t>(ptr);
   out["mul_rows"] = array_of<std::int32_t>(rows);
   out["mul_values"] = array(values);
+  py::dict exact, fine;
+  for (std::size_t r = 0; r < f.proofs.size(); ++r)
+    if (f.proofs[r].proof == Proof::exact) exact[py::int_(r)] = combination(f.proofs[r].exact);
+  for (const auto& [facet, parts] : f.fine) fine[py::int_(facet)] = array(parts);
+  out["exact"] = exact;
+  out["fine"] = fine;
   out["undecided"] = array_of<std::int32_t>(f.undecided);
   return out;
 }
@@ -120,6 +162,9 @@ py::dict ball_dict(const Ball& b) {
   out["stage"] = b.stage;
   out["direction"] = array(b.direction);
   put(out, b.multipliers);
+  out["fine"] = array(b.fine);
+  out["exact_direction"] = integers(b.exact_direction);
+  out["exact"] = combination(b.exact);
   return out;
 }
 
@@ -136,6 +181,9 @@ py::dict bounds_dict(const Boundedness& b) {
   out["inverse"] = array(b.inverse);
   out["lower"] = array(b.enclosure.lower);
   out["upper"] = array(b.enclosure.upper);
+  out["exact"] = combination(b.exact);
+  out["line"] = integers(b.line);
+  out["recession"] = integers(b.recession);
   return out;
 }
 
@@ -143,7 +191,7 @@ py::dict boundaries_dict(const DecisionBoundaries& b, Index dim) {
   py::dict out;
   py::array_t<std::int32_t> pairs({static_cast<py::ssize_t>(b.pairs.size()), py::ssize_t{2}});
   std::vector<int> crosses, identical, sign, piece;
-  std::vector<Vector> positive, negative, first, second;
+  std::vector<Parts> positive, negative, first, second;
   for (std::size_t p = 0; p < b.pairs.size(); ++p) {
     const ClassPair& c = b.pairs[p];
     pairs.mutable_data()[2 * p] = static_cast<std::int32_t>(c.i);
@@ -154,8 +202,8 @@ py::dict boundaries_dict(const DecisionBoundaries& b, Index dim) {
     piece.push_back(c.piece);
     positive.push_back(c.positive);
     negative.push_back(c.negative);
-    first.push_back(c.piece == 1 ? c.first : Vector{});
-    second.push_back(c.piece == 1 ? c.second : Vector{});
+    first.push_back(c.piece == 1 ? c.first : Parts{});
+    second.push_back(c.piece == 1 ? c.second : Parts{});
   }
   out["pairs"] = pairs;
   out["crosses"] = array_of<std::int8_t>(crosses);
@@ -168,6 +216,13 @@ py::dict boundaries_dict(const DecisionBoundaries& b, Index dim) {
   out["piece_second"] = points_or_nan(second, dim);
   out["classes"] = array_of<std::int8_t>(b.classes);
   out["class_witness"] = points_or_nan(b.witness, dim);
+  py::dict fine;
+  put_fine(fine, "positive", positive);
+  put_fine(fine, "negative", negative);
+  put_fine(fine, "piece_first", first);
+  put_fine(fine, "piece_second", second);
+  put_fine(fine, "class_witness", b.witness);
+  out["fine"] = fine;
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include "boundary_search.h"
 #include "cell.h"
+#include "exact_rung.h"
 
 namespace pyregions {
 
@@ -31,36 +32,100 @@ Vector exactly_summable(Vector multipliers) {
   return multipliers;
 }
 
-// Decides whether q.f < 0 happens inside; fills the witness.
-int decide(const BoundarySearch& search, const std::vector<OutputRow>& strict, Vector& witness) {
-  const double unit = search.output_scale();
-  for (const Step& step : kSteps) {
-    std::vector<OutputRow> conditions = strict;
-    for (OutputRow& c : conditions) c.rhs = -unit * step.margin;
-    const BoundarySearch::Answer answer = search.solve(conditions, step.margin, step.tilt);
-    if (answer.feasible) {
-      witness = search.prove_point(answer.y, strict);
-      if (!witness.empty()) return 1;
-    }
-    if (answer.infeasible) {
-      Vector q(strict[0].q.size(), 0.0);
-      const Vector weight = exactly_summable(answer.outputs);
-      double total = 0;
-      for (std::size_t i = 0; i < strict.size(); ++i) {
-        total += weight[i];
-        for (std::size_t o = 0; o < q.size(); ++o) q[o] -= weight[i] * strict[i].q[o];  // exact: q_i holds -1, 0, 1
-      }
-      if (total > 0 && search.implied(q, answer.cell)) return 0;
-    }
-  }
-  return -1;
+Parts one_part(const Vector& x) {
+  Parts p(1, static_cast<Index>(x.size()));
+  std::copy(x.begin(), x.end(), p.data());
+  return p;
 }
 
-void decide_pair(const BoundarySearch& search, const RowSystem& rows, const Network::Affine& map, ClassPair& pair,
-                 const Vector& interior) {
-  const Vector q = search.difference(pair.i, pair.j);
-  Vector minus = q;
-  for (double& v : minus) v = -v;
+// The affine function q.f on the region as an exact row q.f <= 0.
+IntegerRow output_row(const RowSystem& rows, const Vector& q) {
+  std::vector<std::pair<Index, Dyadic>> outputs;
+  for (std::size_t o = 0; o < q.size(); ++o)
+    if (q[o] != 0.0) outputs.emplace_back(static_cast<Index>(o), Dyadic(q[o]));
+  Network::ExactForm form = rows.network()->backward_exact(rows.pattern(), {}, outputs, 0);
+  long exponent = 0;
+  return integer_row({std::move(form.g), -form.c}, exponent);
+}
+
+// The exact sign of f_i - f_j at a point of the region.
+int output_sign(const RowSystem& rows, Index i, Index j, const Parts& point) {
+  const Network& net = *rows.network();
+  if (point.rows() == 1) {
+    const Network::Values v = net.forward_masked(rows.pattern(), point, false, true);
+    const double value = v.out(0, i) - v.out(0, j);
+    const double error = (v.out_err(0, i) + v.out_err(0, j) + std::fabs(value) * (2 * kUnit)) * (1 + 4 * kUnit);
+    if (std::fabs(value) > error) return value > 0 ? 1 : -1;
+  }
+  rows.tally().exact += 1;
+  const DyadicVector out = net.forward_exact(exact_sum(point), &rows.pattern()).out;
+  return out[i].compare(out[j]);
+}
+
+// One region's questions about its outputs. The search is absent where floats cannot enter the region.
+class Decider {
+ public:
+  Decider(const RowSystem& rows, const BoundarySearch* search) : rows_(rows), search_(search) {}
+
+  // Whether q.f < 0 happens inside for all rows q at once: 1 (and where), 0, or -1 when the budget was spent.
+  int decide(const std::vector<OutputRow>& strict, Parts& witness) const {
+    if (search_)
+      if (const int answer = by_floats(strict, witness); answer >= 0) return answer;
+    std::vector<IntegerRow> extra;
+    for (const OutputRow& row : strict) extra.push_back(output_row(rows_, row.q));
+    try {
+      ExactRung rung(rows_, std::move(extra));
+      ExactRung::Interior exact = rung.interior(1);
+      rows_.tally().exact += 1;
+      witness = std::move(exact.point);
+      return witness.empty() ? 0 : 1;
+    } catch (const OutOfBudget&) {
+    } catch (const UndecidedError&) {
+    }
+    rows_.tally().undecided += 1;
+    return -1;
+  }
+
+  Vector difference(Index i, Index j) const {
+    Vector q(at(rows_.network()->outputs()), 0.0);
+    q[at(i)] += 1;
+    q[at(j)] -= 1;
+    return q;
+  }
+
+ private:
+  int by_floats(const std::vector<OutputRow>& strict, Parts& witness) const {
+    const double unit = search_->output_scale();
+    for (const Step& step : kSteps) {
+      std::vector<OutputRow> conditions = strict;
+      for (OutputRow& c : conditions) c.rhs = -unit * step.margin;
+      const BoundarySearch::Answer answer = search_->solve(conditions, step.margin, step.tilt);
+      if (answer.feasible) {
+        const Vector point = search_->prove_point(answer.y, strict);
+        if (!point.empty()) {
+          witness = one_part(point);
+          return 1;
+        }
+      }
+      if (answer.infeasible) {
+        Vector q(strict[0].q.size(), 0.0);
+        const Vector weight = exactly_summable(answer.outputs);
+        double total = 0;
+        for (std::size_t i = 0; i < strict.size(); ++i) {
+          total += weight[i];
+          for (std::size_t o = 0; o < q.size(); ++o) q[o] -= weight[i] * strict[i].q[o];  // exact: q_i holds -1, 0, 1
+        }
+        if (total > 0 && search_->implied(q, answer.cell)) return 0;
+      }
+    }
+    return -1;
+  }
+
+  const RowSystem& rows_;
+  const BoundarySearch* search_;
+};
+
+void decide_pair(const Decider& decider, const RowSystem& rows, const Network::Affine& map, ClassPair& pair, const Parts& interior) {
   double largest = 0, error = map.A_err[at(pair.i)] + map.A_err[at(pair.j)];
   for (Index k = 0; k < rows.dim(); ++k) {
     const double p = map.A(pair.i, k), r = map.A(pair.j, k);
@@ -68,13 +133,12 @@ void decide_pair(const BoundarySearch& search, const RowSystem& rows, const Netw
     const double rounding = (std::fabs(p) + std::fabs(r)) * (4 * kUnit);
     error = std::max(error, map.A_err[at(pair.i)] + map.A_err[at(pair.j)] + rounding);
   }
-  const Network& net = *rows.network();
-  if (largest <= error) {
-    const std::vector<std::pair<Index, Dyadic>> outputs{{pair.i, Dyadic(1.0)}, {pair.j, Dyadic(-1.0)}};
-    const Network::ExactForm form = net.backward_exact(rows.pattern(), {}, outputs, 0);
+  const Vector q = decider.difference(pair.i, pair.j), minus = decider.difference(pair.j, pair.i);
+  if (!(largest > error)) {
+    const IntegerRow form = output_row(rows, q);
     rows.tally().exact += 1;
-    if (form.g.all_zero()) {
-      pair.sign = form.c.sign();
+    if (std::all_of(form.a.begin(), form.a.end(), [](const Integer& v) { return v.is_zero(); })) {
+      pair.sign = -form.b.sign();
       pair.identical = pair.sign == 0;
       pair.crosses = 0;
       if (pair.sign > 0) pair.positive = interior;
@@ -82,14 +146,12 @@ void decide_pair(const BoundarySearch& search, const RowSystem& rows, const Netw
       return;
     }
   }
-  const Vector zero(at(search.frame().dim), 0.0);
-  if (!search.prove_point(zero, {{q, 0}}).empty())
-    pair.sign = -1, pair.negative = interior;
-  else if (!search.prove_point(zero, {{minus, 0}}).empty())
-    pair.sign = 1, pair.positive = interior;
+  pair.sign = output_sign(rows, pair.i, pair.j, interior);
+  if (pair.sign < 0) pair.negative = interior;
+  if (pair.sign > 0) pair.positive = interior;
   int other = 1, same = 1;
-  if (pair.sign <= 0) other = decide(search, {{minus, 0}}, pair.positive);
-  if (pair.sign >= 0) same = decide(search, {{q, 0}}, pair.negative);
+  if (pair.sign <= 0) other = decider.decide({{minus, 0}}, pair.positive);
+  if (pair.sign >= 0) same = decider.decide({{q, 0}}, pair.negative);
   pair.crosses = other == 0 || same == 0 ? 0 : other < 0 || same < 0 ? -1 : 1;
 }
 
@@ -144,20 +206,19 @@ std::vector<std::uint8_t> tied_outputs(const RowSystem& rows, const Network::Aff
 }
 
 // Does "winner first, second next, all others that are not tied behind" happen inside?
-int decide_order(const BoundarySearch& search, const std::vector<std::uint8_t>& tied, Index winner, Index second,
-                 Vector& witness) {
-  std::vector<OutputRow> strict{{search.difference(second, winner), 0}};
+int decide_order(const Decider& decider, const std::vector<std::uint8_t>& tied, Index winner, Index second, Parts& witness) {
+  std::vector<OutputRow> strict{{decider.difference(second, winner), 0}};
   for (std::size_t k = 0; k < tied.size(); ++k)
     if (static_cast<Index>(k) != winner && static_cast<Index>(k) != second && !tied[k])
-      strict.push_back({search.difference(static_cast<Index>(k), second), 0});
-  return decide(search, strict, witness);
+      strict.push_back({decider.difference(static_cast<Index>(k), second), 0});
+  return decider.decide(strict, witness);
 }
 
 // Outputs tied with i and j on f_i = f_j never decide there. The set where i and j are above all others is open and
 // convex; f_i = f_j has a piece of dimension d - 1 in it exactly when both orders of i and j occur there.
-void decide_piece(const BoundarySearch& search, const std::vector<std::uint8_t>& tied, ClassPair& pair) {
-  const int first = decide_order(search, tied, pair.i, pair.j, pair.first);
-  const int second = first == 0 ? 0 : decide_order(search, tied, pair.j, pair.i, pair.second);
+void decide_piece(const Decider& decider, const std::vector<std::uint8_t>& tied, ClassPair& pair) {
+  const int first = decide_order(decider, tied, pair.i, pair.j, pair.first);
+  const int second = first == 0 ? 0 : decide_order(decider, tied, pair.j, pair.i, pair.second);
   pair.piece = first == 0 || second == 0 ? 0 : first < 0 || second < 0 ? -1 : 1;
 }
 
@@ -168,8 +229,13 @@ const DecisionBoundaries& Cell::decision_boundaries() {
   const Network& net = *rows_.network();
   const Index m = net.outputs();
   const std::function<const Enclosure&()> enclose = [this]() -> const Enclosure& { return enclosure(); };
-  const Vector& inside = interior();
-  const BoundarySearch search(rows_, inside, enclose);
+  const Parts& inside = fine();
+  std::optional<BoundarySearch> search;
+  try {
+    if (!thin()) search.emplace(rows_, interior(), enclose);
+  } catch (const UndecidedError&) {  // rows outside the range of doubles
+  }
+  const Decider decider(rows_, search ? &*search : nullptr);
   const Network::Affine map = net.affine_map(rows_.pattern());
   DecisionBoundaries result;
   for (Index i = 0; i < m; ++i)
@@ -177,7 +243,7 @@ const DecisionBoundaries& Cell::decision_boundaries() {
       ClassPair pair;
       pair.i = i;
       pair.j = j;
-      decide_pair(search, rows_, map, pair, inside);
+      decide_pair(decider, rows_, map, pair, inside);
       result.pairs.push_back(std::move(pair));
     }
   result.classes.assign(at(m), -1);
@@ -189,7 +255,7 @@ const DecisionBoundaries& Cell::decision_boundaries() {
       if (pair.i != i && pair.j != i) continue;
       const Index other = pair.i == i ? pair.j : pair.i;
       if (pair.identical) continue;  // largest together
-      strict.push_back({search.difference(other, i), 0});
+      strict.push_back({decider.difference(other, i), 0});
       if (pair.crosses == 0 && pair.sign == (pair.i == i ? -1 : 1)) never = true;
     }
     if (never)
@@ -197,7 +263,7 @@ const DecisionBoundaries& Cell::decision_boundaries() {
     else if (strict.empty())
       result.classes[at(i)] = 1, result.witness[at(i)] = inside;
     else
-      result.classes[at(i)] = decide(search, strict, result.witness[at(i)]);
+      result.classes[at(i)] = decider.decide(strict, result.witness[at(i)]);
   }
   for (ClassPair& pair : result.pairs) {
     if (pair.crosses == 0) {
@@ -209,7 +275,7 @@ const DecisionBoundaries& Cell::decision_boundaries() {
     if (!any_tied && (result.classes[at(pair.i)] == 0 || result.classes[at(pair.j)] == 0))
       pair.piece = 0;  // a piece has points with i, or j, strictly largest beside it
     else
-      decide_piece(search, tied, pair);
+      decide_piece(decider, tied, pair);
   }
   boundaries_ = std::move(result);
   return *boundaries_;

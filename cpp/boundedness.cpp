@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "chebyshev.h"
+#include "exact_rung.h"
 
 namespace pyregions {
 
@@ -288,6 +289,40 @@ Boundedness boundedness(const RowSystem& rows, const Vector& interior) {
     result.inverse = Matrix();
   }
   return result;
+}
+
+void settle_boundedness(const RowSystem& rows, Boundedness& answer) {
+  if (answer.bounded >= 0 && answer.modulo_lineality >= 0) return;
+  try {
+    ExactRung rung(rows);
+    if (answer.modulo_lineality < 0) {
+      ExactRung::Recession cone = rung.recession();
+      rows.tally().exact += 1;
+      answer.modulo_lineality = cone.direction.empty() ? 1 : 0;
+      answer.recession = std::move(cone.direction);
+      answer.exact = std::move(cone.combination);
+    }
+    if (answer.bounded >= 0) return;
+    answer.proof = "exact";
+    if (!answer.recession.empty()) {
+      answer.bounded = 0;
+      answer.direction = rounded_direction(answer.recession);
+      return;
+    }
+    // Bounded in the quotient: bounded when there is nothing to divide out.
+    std::optional<std::vector<Integer>> line = rung.lineality();
+    rows.tally().exact += 1;
+    if (!line) return void(answer.proof = "undecided");
+    answer.bounded = line->empty() ? 1 : 0;
+    if (line->empty()) {
+      answer.rank_lower = answer.rank_upper = rows.dim();
+    } else {
+      answer.line = std::move(*line);
+      answer.direction = rounded_direction(answer.line);
+    }
+  } catch (const OutOfBudget&) {
+    rows.tally().undecided += 1;
+  }
 }
 
 }  // namespace pyregions

@@ -70,8 +70,8 @@ std::vector<int> unit_signs(const Network& network, const double* point) {
 }
 
 std::shared_ptr<Cell> cell_at(std::shared_ptr<const Network> network, const Vector& point, std::shared_ptr<const Domain> domain,
-                              bool any) {
-  const RowSystem outer(nullptr, {}, domain);
+                              bool any, double exact_budget) {
+  const RowSystem outer(nullptr, {}, domain, exact_budget);
   const std::vector<int> sides = outer.slack_signs(point.data());
   for (Index j = 0; j < outer.size(); ++j)
     if (sides[at(j)] < 0)
@@ -106,11 +106,11 @@ std::shared_ptr<Cell> cell_at(std::shared_ptr<const Network> network, const Vect
     inside = identical_only;
   }
   for (Index j = 0; j < outer.size(); ++j) inside = inside && sides[at(j)] > 0;
-  return std::make_shared<Cell>(RowSystem(std::move(network), std::move(pattern), std::move(domain)), point, inside);
+  return std::make_shared<Cell>(RowSystem(std::move(network), std::move(pattern), std::move(domain), exact_budget), point, inside);
 }
 
 std::variant<std::shared_ptr<Cell>, NoInterior> cell_of(std::shared_ptr<const Network> network, Pattern pattern,
-                                                        std::shared_ptr<const Domain> domain) {
+                                                        std::shared_ptr<const Domain> domain, double exact_budget) {
   domain->check();
   // Canonical: a unit identically zero under the pieces before it has piece 0.
   if (network) {
@@ -120,26 +120,40 @@ std::variant<std::shared_ptr<Cell>, NoInterior> cell_of(std::shared_ptr<const Ne
       if (given.exact_row(u).b.is_zero()) pattern[at(u)] = 0;
     }
   }
-  RowSystem rows(network, pattern, domain);
+  RowSystem rows(network, pattern, domain, exact_budget);
   const InteriorPoint p = interior_point(rows, middle(*domain));
-  if (p.found) return std::make_shared<Cell>(std::move(rows), p.point, true);
-  if (p.proof != Proof::none) return NoInterior{p.proof, p.stage, p.multipliers};
+  if (p.found) return std::make_shared<Cell>(std::move(rows), p);
+  if (p.proof != Proof::none) return NoInterior{p.proof, p.stage, p.multipliers, p.exact};
   throw UndecidedError("whether this cell has an interior stayed undecided: no interior point and no proof of emptiness was found");
 }
 
 Cell::Cell(RowSystem rows, Vector start, bool start_is_inside)
     : rows_(std::move(rows)), start_(std::move(start)), start_is_inside_(start_is_inside) {}
 
+Cell::Cell(RowSystem rows, InteriorPoint found) : rows_(std::move(rows)), start_(found.point), start_is_inside_(found.fine.empty()) {
+  if (!start_is_inside_) {
+    interior_ = start_;
+    fine_ = std::move(found.fine);
+  }
+}
+
 const Vector& Cell::interior() {
   if (interior_) return *interior_;
-  const InteriorPoint p = interior_point(rows_, start_);
-  if (p.found)
-    interior_ = p.point;
-  else if (start_is_inside_)
-    interior_ = start_;
-  else
-    throw UndecidedError("no point strictly inside the region was found");
+  InteriorPoint p = interior_point(rows_, start_, start_is_inside_);
+  if (!p.found) throw UndecidedError("no point strictly inside the region was found within the budget");
+  fine_ = std::move(p.fine);
+  interior_ = std::move(p.point);
   return *interior_;
+}
+
+const Parts& Cell::fine() {
+  if (fine_.empty()) {
+    const Vector& x = interior();
+    if (!fine_.empty()) return fine_;
+    fine_ = Parts(1, rows_.dim());
+    std::copy(x.begin(), x.end(), fine_.data());
+  }
+  return fine_;
 }
 
 const Facets& Cell::facets(int workers) {
@@ -147,8 +161,13 @@ const Facets& Cell::facets(int workers) {
   ReduceOptions options;
   options.workers = workers;
   options.enclosure = [this]() -> const Enclosure& { return enclosure(); };
-  facets_ = reduce(rows_, interior(), options);
-  return *facets_;
+  if (!thin()) {
+    try {
+      return facets_.emplace(reduce(rows_, interior(), options));
+    } catch (const UndecidedError&) {  // rows outside the range of doubles
+    }
+  }
+  return facets_.emplace(reduce_exactly(rows_, fine()));
 }
 
 const Facets& Cell::decided_facets(int workers) {
@@ -159,15 +178,41 @@ const Facets& Cell::decided_facets(int workers) {
                            ", is a facet stayed undecided" + more, f.undecided);
 }
 
-const Enclosure& Cell::enclosure() { return bounds().enclosure; }
+const Enclosure& Cell::enclosure() {
+  if (bounds_) return bounds_->enclosure;
+  bounds_.emplace();
+  try {
+    if (!thin()) bounds_ = boundedness(rows_, interior());
+  } catch (const UndecidedError&) {  // rows outside the range of doubles
+  }
+  return bounds_->enclosure;
+}
 
 const Ball& Cell::ball() {
-  if (!ball_) ball_ = inscribed_ball(rows_, interior(), [this]() -> const Enclosure& { return enclosure(); });
-  return *ball_;
+  if (ball_) return *ball_;
+  // Few inputs: an exact program costs less than a loose bound is worth.
+  constexpr Index kFewInputs = 12;
+  constexpr double kTight = 0x1p-20;
+  Ball ball;
+  try {
+    if (!thin()) ball = inscribed_ball(rows_, interior(), [this]() -> const Enclosure& { return enclosure(); });
+  } catch (const UndecidedError&) {  // rows outside the range of doubles
+  }
+  if (ball.center.empty() && ball.direction.empty()) return ball_.emplace(inscribed_ball_exactly(rows_));
+  const bool loose = std::isfinite(ball.lower) && !(ball.upper <= ball.lower * (1 + kTight));
+  if (ball.proof == Proof::none || (loose && rows_.dim() <= kFewInputs)) {
+    try {
+      ball = inscribed_ball_exactly(rows_);
+    } catch (const UndecidedError&) {  // the bounds that floats have proven stand
+    }
+  }
+  return ball_.emplace(std::move(ball));
 }
 
 const Boundedness& Cell::bounds() {
-  if (!bounds_) bounds_ = boundedness(rows_, interior());
+  enclosure();
+  if (!bounds_settled_) settle_boundedness(rows_, *bounds_);
+  bounds_settled_ = true;
   return *bounds_;
 }
 

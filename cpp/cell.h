@@ -35,6 +35,7 @@ struct NoInterior {
   Proof proof = Proof::none;
   int stage = -1;
   SparseRow multipliers;
+  Combination exact = {};
 };
 
 // Outputs i < j: where f_i - f_j changes sign inside the region, and where both tie for the largest.
@@ -43,16 +44,16 @@ struct ClassPair {
   int crosses = -1;       // 1, 0, or -1 undecided
   bool identical = false;
   int sign = 0;           // of f_i - f_j at the interior point
-  Vector positive, negative;  // points strictly inside with f_i > f_j, f_i < f_j; empty when none
+  Parts positive, negative;  // points strictly inside with f_i > f_j, f_i < f_j; empty when none
   int piece = -1;         // {f_i = f_j >= all f_k} has dimension d - 1 inside
   // f_i > f_j > others, f_j > f_i > others: on the segment both stay above them. Others are all outputs that do not tie
   // with i and j wherever those two tie.
-  Vector first, second;
+  Parts first, second;
 };
 struct DecisionBoundaries {
   std::vector<ClassPair> pairs;
   std::vector<int> classes;      // 1: strictly the largest somewhere inside, 0: nowhere, -1: undecided
-  std::vector<Vector> witness;   // per class
+  std::vector<Parts> witness;    // per class
 };
 
 struct Extremum {
@@ -65,14 +66,17 @@ struct Extremum {
 class Cell {
  public:
   Cell(RowSystem rows, Vector start, bool start_is_inside);
+  Cell(RowSystem rows, InteriorPoint found);
 
   const RowSystem& rows() const { return rows_; }
-  const Vector& interior();  // strictly inside, proven; throws UndecidedError
+  const Vector& interior();  // strictly inside, proven, up to the rounding that fine() mends; throws UndecidedError
+  // The interior point as a sum of doubles; more than one part where no double per coordinate was found inside.
+  const Parts& fine();
   const Facets& facets(int workers);
   const Facets& decided_facets(int workers);  // throws UndecidedError when a row stayed open
   const Ball& ball();
   const Boundedness& bounds();
-  const Enclosure& enclosure();  // empty when the cell is not proven bounded
+  const Enclosure& enclosure();  // empty when floats do not prove the cell bounded
   struct Neighbors {
     std::vector<Index> facet;
     std::vector<Pattern> pattern;
@@ -90,14 +94,17 @@ class Cell {
 
  private:
   Pattern across(const std::vector<Index>& group) const;
+  bool thin() { return fine().rows() > 1; }  // floats cannot enter: everything is decided exactly
 
   RowSystem rows_;
   Vector start_;
   bool start_is_inside_ = false;
   std::optional<Vector> interior_;
+  Parts fine_;
   std::optional<Facets> facets_;
   std::optional<Ball> ball_;
   std::optional<Boundedness> bounds_;
+  bool bounds_settled_ = false;
   std::optional<Neighbors> neighbors_;
   std::optional<DecisionBoundaries> boundaries_;
 };
@@ -108,10 +115,11 @@ std::vector<int> unit_signs(const Network& network, const double* point);
 // The cell of a point. any: a tie is broken as in the direction of the domain's interior point, then e_1, ..., e_d;
 // otherwise OnBoundaryError. Throws OutsideDomainError.
 std::shared_ptr<Cell> cell_at(std::shared_ptr<const Network> network, const Vector& point, std::shared_ptr<const Domain> domain,
-                              bool any);
+                              bool any, double exact_budget = kExactBudget);
 // The cell of a pattern, made canonical, or the proof that it has no interior. network may be null (pattern empty).
 std::variant<std::shared_ptr<Cell>, NoInterior> cell_of(std::shared_ptr<const Network> network, Pattern pattern,
-                                                        std::shared_ptr<const Domain> domain);
+                                                        std::shared_ptr<const Domain> domain,
+                                                        double exact_budget = kExactBudget);
 // A finite point near the middle of the domain, a start for searches.
 Vector middle(const Domain& domain);
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "exact_rung.h"
 #include "interior.h"
 
 namespace pyregions {
@@ -178,7 +179,9 @@ Vector strict_recession(const RowSystem& rows, const Frame& frame, Vector* gener
   return Vector(u.data(), u.data() + u.cols());
 }
 
-InteriorPoint interior_point(const RowSystem& rows, const Vector& start) {
+namespace {
+
+InteriorPoint interior_by_floats(const RowSystem& rows, const Vector& start) {
   InteriorPoint result;
   const std::vector<std::uint8_t>& zero = rows.zero_rows();
   for (Index j = 0; j < rows.size(); ++j)
@@ -249,7 +252,54 @@ InteriorPoint interior_point(const RowSystem& rows, const Vector& start) {
         return result;
       }
     }
-  rows.tally().undecided += 1;
+  return result;
+}
+
+// The size of the cell as far as floats see it: the largest distance from the start to a hyperplane.
+double farthest_row(const RowSystem& rows, const Vector& start) {
+  Matrix one(1, rows.dim());
+  std::copy(start.begin(), start.end(), one.data());
+  const RowSystem::Slacks slack = rows.slacks(one);
+  double largest = 1;
+  for (Index j = 0; j < rows.size(); ++j) {
+    const double distance = std::fabs(slack.value(0, j)) / rows.norm_upper()[at(j)];
+    if (std::isfinite(distance)) largest = std::max(largest, distance);
+  }
+  return largest;
+}
+
+}  // namespace
+
+InteriorPoint interior_point(const RowSystem& rows, const Vector& start, bool start_is_inside) {
+  InteriorPoint result;
+  try {
+    result = interior_by_floats(rows, start);
+  } catch (const UndecidedError&) {  // rows outside the range of doubles
+  }
+  if (result.found || (result.proof != Proof::none && !start_is_inside)) return result;
+  if (start_is_inside) {
+    result = InteriorPoint{};
+    result.found = true;
+    result.point = start;
+    return result;
+  }
+  try {
+    ExactRung rung(rows);
+    ExactRung::Interior exact = rung.interior(farthest_row(rows, start));
+    rows.tally().exact += 1;
+    if (exact.point.empty()) {
+      result.proof = Proof::exact;
+      result.exact = std::move(exact.proof);
+      return result;
+    }
+    result.found = true;
+    result.point.assign(exact.point.row(0), exact.point.row(0) + rows.dim());
+    if (exact.point.rows() > 1) result.fine = std::move(exact.point);
+  } catch (const OutOfBudget&) {
+    rows.tally().undecided += 1;
+  } catch (const UndecidedError&) {
+    rows.tally().undecided += 1;
+  }
   return result;
 }
 
@@ -373,6 +423,31 @@ Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::fu
   ball.upper = kInf;
   take(rows, frame, propose_ball(rows, frame), spread, enclosure, ball);
   return ball;
+}
+
+Ball inscribed_ball_exactly(const RowSystem& rows) {
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  try {
+    ExactRung rung(rows);
+    ExactRung::Ball exact = rung.ball();
+    rows.tally().exact += 1;
+    Ball ball;
+    ball.proof = Proof::exact;
+    if (!exact.direction.empty()) {
+      ball.radius = ball.lower = ball.upper = kInf;
+      ball.exact_direction = std::move(exact.direction);
+      ball.direction = rounded_direction(ball.exact_direction);
+      return ball;
+    }
+    ball.center.assign(exact.center.row(0), exact.center.row(0) + rows.dim());
+    if (exact.center.rows() > 1) ball.fine = std::move(exact.center);
+    ball.radius = ball.lower = std::min(exact.lower, kLargest);
+    ball.upper = exact.upper;
+    ball.exact = std::move(exact.combination);
+    return ball;
+  } catch (const OutOfBudget& spent) {
+    throw UndecidedError(std::string("the largest inscribed ball: ") + spent.what());
+  }
 }
 
 }  // namespace pyregions

@@ -12,36 +12,49 @@ namespace pyregions {
 // A point strictly inside every nonzero row, or multipliers that prove that there is none (or neither: undecided).
 struct InteriorPoint {
   bool found = false;
-  Vector point;
+  Vector point;               // rounded where `fine` says more
+  Parts fine;                 // the point itself where one double per coordinate is not enough, else empty
   Proof proof = Proof::none;  // of emptiness
   int stage = -1;
   SparseRow multipliers;      // lambda >= 0: sum lambda_j slack_j <= 0 on the whole space or domain
+  Combination exact = {};     // Proof::exact
 };
-// start need not lie in the cell. Law: found and proof != none exclude each other.
-InteriorPoint interior_point(const RowSystem& rows, const Vector& start);
+// Law: found and proof != none exclude each other. By floats first, then the start itself if it is inside, then exactly.
+InteriorPoint interior_point(const RowSystem& rows, const Vector& start, bool start_is_inside = false);
 
 struct Ball {
   Vector center;
+  Parts fine;                               // as in InteriorPoint
   double radius = 0, lower = 0, upper = 0;  // lower <= true supremum <= upper; the ball (center, lower) is inside
   Proof proof = Proof::none;                // how upper is proven
   int stage = -1;
   Vector direction;                         // infinite: A u < 0 for every nonzero row
   SparseRow multipliers;
+  std::vector<Integer> exact_direction = {};  // Proof::exact: the same in integers, or
+  Combination exact = {};                     // a vanishing combination of rows that bounds the radius
 };
 // Requires: interior strictly inside. enclosure as in ReduceOptions.
 Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::function<const Enclosure&()>& enclosure);
+// The same without floats. Throws UndecidedError when the budget is spent.
+Ball inscribed_ball_exactly(const RowSystem& rows);
 
 struct Boundedness {
   int bounded = -1, modulo_lineality = -1;  // 1 proven, 0 disproven, -1 undecided
   Index rank_lower = 0, rank_upper = 0;
-  std::string proof = "undecided";  // box, combination, direction, dimension, free_unit, undecided
+  std::string proof = "undecided";  // box, combination, stage, direction, dimension, free_unit, exact, undecided
   Vector direction;
   SparseRow multipliers;
   std::vector<Index> basis;
   Matrix inverse;
-  Enclosure enclosure;  // when bounded
+  Enclosure enclosure;  // when bounded by a box or a combination
+  // Exact answers: a vanishing combination with positive multipliers on all nonzero rows (bounded modulo lineality), and
+  // integer directions: one of the lineality space, one that some row falls along.
+  Combination exact = {};
+  std::vector<Integer> line = {}, recession = {};
 };
 Boundedness boundedness(const RowSystem& rows, const Vector& interior);
+// Decides exactly what stayed open.
+void settle_boundedness(const RowSystem& rows, Boundedness& answer);
 
 // u with a_j.u < 0 for every nonzero row, proven; empty when none was found. multipliers: the proposal's dual.
 Vector strict_recession(const RowSystem& rows, const Frame& frame, Vector* row_multipliers = nullptr,

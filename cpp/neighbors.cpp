@@ -58,7 +58,7 @@ std::shared_ptr<Cell> Cell::neighbor(Index k) {
   std::copy(f.witness.row(facet), f.witness.row(facet) + d, ends.row(1));
   const Matrix slack = rows_.slacks(ends).value;
   const double wall = slack(0, row) / (slack(0, row) - slack(1, row));
-  RowSystem beyond(rows_.network_ptr(), near.pattern[at(k)], rows_.domain_ptr());
+  RowSystem beyond(rows_.network_ptr(), near.pattern[at(k)], rows_.domain_ptr(), rows_.exact_budget());
   Vector start(at(d));
   for (double step = 0.5; step > 0x1p-30; step /= 4) {
     const double t = wall + (1 - wall) * step;
@@ -66,7 +66,7 @@ std::shared_ptr<Cell> Cell::neighbor(Index k) {
     if (beyond.strictly_inside(start.data())) return std::make_shared<Cell>(std::move(beyond), start, true);
   }
   const InteriorPoint p = interior_point(beyond, start);
-  if (p.found) return std::make_shared<Cell>(std::move(beyond), p.point, true);
+  if (p.found) return std::make_shared<Cell>(std::move(beyond), p);
   throw UndecidedError("no point strictly inside the neighbor was found", {row});
 }
 

@@ -32,8 +32,8 @@ void Tally::add(const Tally& o) {
   for (const auto& [name, value] : o.seconds) seconds[name] += value;
 }
 
-RowSystem::RowSystem(std::shared_ptr<const Network> network, Pattern pattern, std::shared_ptr<const Domain> domain)
-    : network_(std::move(network)), pattern_(std::move(pattern)), domain_(std::move(domain)) {
+RowSystem::RowSystem(std::shared_ptr<const Network> network, Pattern pattern, std::shared_ptr<const Domain> domain, double exact_budget)
+    : network_(std::move(network)), pattern_(std::move(pattern)), domain_(std::move(domain)), exact_budget_(exact_budget) {
   units_ = network_ ? network_->units() : 0;
   if (static_cast<Index>(pattern_.size()) != units_) throw std::invalid_argument("the pattern's length is not the number of units");
   if (network_ && network_->inputs() != domain_->dim) throw std::invalid_argument("the domain's dimension is not the network's");

@@ -31,6 +31,16 @@ class UndecidedError : public std::runtime_error {
 
 using SparseRow = std::vector<std::pair<Index, double>>;  // (row, multiplier), rows ascending
 
+// own * a_i = sum of multiplier * a_j over the terms, an equality of integers times the exact rows; own = 0 where no row
+// is claimed and the sum itself vanishes.
+struct Combination {
+  Integer own = 0;
+  std::vector<std::pair<Index, Integer>> terms;  // rows ascending, multipliers > 0
+};
+
+// A point as an unevaluated sum of doubles: the rows of the matrix are its parts, the first the nearest double.
+using Parts = Matrix;
+
 // How often each rung decided, and what was proposed to it. Law: every public decision adds to exactly one rung.
 struct Tally {
   long triage = 0;     // float64 with the normwise bound
@@ -49,10 +59,14 @@ struct ExactRow {
   Dyadic b;
 };
 
+constexpr double kExactBudget = 60;  // seconds
+
 class RowSystem {
  public:
   // network may be null: then the rows are the domain's alone.
-  RowSystem(std::shared_ptr<const Network> network, Pattern pattern, std::shared_ptr<const Domain> domain);
+  // exact_budget: seconds that one exact decision may take before it stays undecided.
+  RowSystem(std::shared_ptr<const Network> network, Pattern pattern, std::shared_ptr<const Domain> domain,
+            double exact_budget = kExactBudget);
 
   Index dim() const { return domain_->dim; }
   Index units() const { return units_; }
@@ -95,6 +109,7 @@ class RowSystem {
   int compare_offsets(Index i, Index j) const;
 
   Tally& tally() const { return tally_; }
+  double exact_budget() const { return exact_budget_; }
 
  private:
   std::shared_ptr<const Network> network_;
@@ -108,6 +123,7 @@ class RowSystem {
   mutable bool zero_known_ = false;
   mutable std::map<Index, ExactRow> exact_rows_;
   mutable Tally tally_;
+  double exact_budget_;
 };
 
 // ---- certificates
@@ -121,8 +137,8 @@ struct Enclosure {
 // Upper bounds of g.x + c over the box, rounding and the forms' own error bounds included.
 Vector sup_over_box(const Network::Forms& forms, const Vector& lower, const Vector& upper);
 
-// parallel: the claimed row is a positive multiple of one other row, with a looser offset, exactly.
-enum class Proof : std::uint8_t { box = 0, stage = 1, bounded = 2, basis = 3, direction = 4, opposite = 5, parallel = 6, none = 255 };
+// parallel: the claimed row is a positive multiple of one other row, with a looser offset, exactly. exact: a Combination.
+enum class Proof : std::uint8_t { box = 0, stage = 1, bounded = 2, basis = 3, direction = 4, opposite = 5, parallel = 6, exact = 7, none = 255 };
 
 // Row i (with its group) is implied by other rows: h_i <= sum lambda_j h_j + (nonpositive) on the cell.
 struct Redundancy {
@@ -130,6 +146,7 @@ struct Redundancy {
   Proof proof = Proof::none;
   int stage = -1;
   SparseRow multipliers;
+  Combination exact = {};  // Proof::exact
 };
 
 // Batch checkers: result[m] says whether claim m was proven. The forms must carry +1 on the claimed row and -lambda on

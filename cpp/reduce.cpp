@@ -221,7 +221,8 @@ void Reducer::free_units() {
       const Index g = group_of_row[s(frame_.free_units[s(first + i)])];
       if (!accept(g, points.row(i), sl.value.row(i), sl.error.row(i))) continue;
       state_[s(g)] = State::facet;
-      witness_[s(g)].assign(points.row(i), points.row(i) + rows_.dim());
+      witness_[s(g)] = Parts(1, rows_.dim());
+      std::copy(points.row(i), points.row(i) + rows_.dim(), witness_[s(g)].data());
     }
   }
 }
@@ -271,7 +272,8 @@ void Reducer::verify(const std::vector<Candidate>& candidates) {
       const Index g = candidates[i].group, r = static_cast<Index>(i - first);
       if (state_[s(g)] != State::open || !accept(g, x.row(r), sl.value.row(r), sl.error.row(r))) continue;
       state_[s(g)] = State::facet;
-      witness_[s(g)].assign(x.row(r), x.row(r) + x.cols());
+      witness_[s(g)] = Parts(1, x.cols());
+      std::copy(x.row(r), x.row(r) + x.cols(), witness_[s(g)].data());
     }
   }
 }
@@ -383,7 +385,9 @@ Facets Reducer::collect() {
     const std::vector<Index>& group = groups_[facets[i]];
     f.groups.push_back(group);
     f.on_domain.push_back(group.back() >= rows_.units() ? 1 : 0);
-    std::copy(witness_[facets[i]].begin(), witness_[facets[i]].end(), f.witness.row(static_cast<Index>(i)));
+    const Parts& witness = witness_[facets[i]];
+    std::copy(witness.row(0), witness.row(0) + witness.cols(), f.witness.row(static_cast<Index>(i)));
+    if (witness.rows() > 1) f.fine.emplace(static_cast<Index>(i), witness);
   }
   return f;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "frame.h"
@@ -13,6 +14,7 @@ struct Facets {
   std::vector<std::vector<Index>> groups;  // facets, by first row; rows ascending
   std::vector<std::uint8_t> on_domain;     // the group holds a domain row
   Matrix witness;                          // F x d: violates exactly the rows of the group
+  std::map<Index, Parts> fine;             // facet -> its witness, where one double per coordinate is not enough
   std::vector<Index> zero_rows;
   std::vector<std::vector<Index>> redundant_groups;
   std::vector<Redundancy> proofs;          // one per redundant group; proofs[r].row = first row of the group
@@ -28,8 +30,11 @@ struct ReduceOptions {
 // Requires: center strictly inside every nonzero row (an interior witness).
 // Steps: group coincident rows exactly; prune by intervals against the domain's box; shoot rays along every normal from
 // the centre; search witnesses for the rest in batches by gradients on violated rows; one least-distance solve per row
-// still open, ending in a witness or in multipliers; HiGHS for what is left. Every outcome is proven by predicates.h.
+// still open, ending in a witness or in multipliers; for what is left exact solves of the rows that it proposes, HiGHS
+// in high dimension, and exact programs. Every outcome is proven by predicates.h or exact_rung.h.
 Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& options = {});
+// The same without floats, for cells that they cannot enter. interior: strictly inside.
+Facets reduce_exactly(const RowSystem& rows, const Parts& interior);
 
 // Groups of coincident nonzero rows, each ascending, ordered by first row. looser[g] is a row parallel to group g with a
 // smaller offset, which makes the group redundant, or -1.

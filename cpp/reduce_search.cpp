@@ -171,11 +171,6 @@ void Reducer::finish_once(double overshoot, double tilt) {
   prove(claims);
 }
 
-void Reducer::fall_back() {
-  for (const Index e : open_entries())
-    if (is_open(e)) settle_with_lp(e);
-}
-
 void Reducer::settle_with_lp(Index e) {
   const Index R = frame_.rows(), K = frame_.dim;
   std::vector<std::uint8_t> skip(s(R), 0);

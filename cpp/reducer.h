@@ -72,6 +72,8 @@ class Reducer {
   NearestPoint beyond(Index e, double overshoot, double tilt, const Vector& lean, const Matrix& gram) const;
   void finish_once(double overshoot, double tilt);
   void settle_with_lp(Index entry);
+  void settle_exactly(Index entry);
+  void settle_group(Index group, const std::vector<Index>& support);
 
   static std::size_t s(Index i) { return static_cast<std::size_t>(i); }
 
@@ -83,7 +85,7 @@ class Reducer {
   std::vector<std::vector<Index>> groups_;
   std::vector<Index> group_of_;        // entry -> group it represents, or -1
   std::vector<State> state_;
-  std::vector<Vector> witness_;
+  std::vector<Parts> witness_;
   std::vector<Redundancy> proof_;
 };
 

@@ -11,6 +11,9 @@ I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
+# (own, {row: multiplier}): own * a_i = sum multiplier * a_j in integers; own = 0 and no rows where there is none.
+Combination = tuple[int, dict[int, int]]
+
 class UndecidedError(Exception): ...  # .rows: tuple[int, ...], the rows it is about (may be empty)
 class OnBoundaryError(Exception): ...  # .labels: list[tuple[int, int, int]]
 
@@ -70,11 +73,14 @@ class FacetsDict(TypedDict):
     # others.
     red_ptr: I64
     red_rows: I32
-    red_kind: U8  # 0 box, 1 stage, 2 bounded, 3 basis, 6 parallel (one tighter row in the same direction)
+    # 0 box, 1 stage, 2 bounded, 3 basis, 6 parallel (one tighter row in the same direction), 7 exact
+    red_kind: U8
     red_stage: I32  # kind 1: the stage whose coordinates carry the relation
     mul_ptr: I64  # multipliers of redundant group r: mul_rows/mul_values[mul_ptr[r]:mul_ptr[r+1]]
     mul_rows: I32
     mul_values: F64
+    exact: dict[int, Combination]  # per redundant group of kind 7
+    fine: dict[int, F64]  # facet -> witness as a sum of doubles (parts, d), where one part is not enough
     undecided: I32  # first rows of groups that stayed open (facets() raises UndecidedError unless allow_undecided)
 
 class BallDict(TypedDict):
@@ -82,13 +88,16 @@ class BallDict(TypedDict):
     radius: float  # may be inf
     lower: float  # rigorous: the ball of this radius at center lies in the cell
     upper: float  # rigorous: no ball in the cell has a larger radius (inf when proven infinite)
-    # how upper is proven: 0 box residual, 1 stage signs, 2 bounded residual, 3 basis, 4 infinite (direction),
-    # -1 unproven
+    # how upper is proven: 0 box residual, 1 stage signs, 2 bounded residual, 3 basis, 4 infinite (direction), 7 exact
+    # (a vanishing combination, or an integer direction if infinite), -1 unproven
     kind: int
     stage: int
-    direction: F64  # kind 4: u with a_j.u < 0 for every nonzero row; else empty
+    direction: F64  # infinite: u with a_j.u < 0 for every nonzero row (kind 7: rounded); else empty
     mul_rows: I32
     mul_values: F64
+    fine: F64  # the center as a sum of doubles (parts, d) where one part is not enough, else empty
+    exact_direction: list[int]
+    exact: Combination
 
 class BoundednessDict(TypedDict):
     bounded: int  # 1 proven bounded, 0 proven unbounded, -1 undecided
@@ -109,6 +118,9 @@ class BoundednessDict(TypedDict):
     inverse: F64  # an approximate inverse R of B
     lower: F64  # enclosing box of the cell that follows
     upper: F64
+    exact: Combination  # vanishing, with a positive multiplier on every nonzero row: bounded modulo lineality
+    line: list[int]  # a direction of the lineality space
+    recession: list[int]  # a direction along which no row rises and some row falls
 
 class PairsDict(TypedDict):
     # for each pair (i, j), i < j, of outputs in lexicographic order
@@ -128,6 +140,7 @@ class PairsDict(TypedDict):
     # per output: 1 somewhere inside strictly above all outputs not identical to it, 0 proven nowhere, -1 undecided
     classes: NDArray[np.int8]
     class_witness: F64  # (m, d)
+    fine: dict[tuple[str, int], F64]  # points that are sums of doubles (parts, d), by name and index
 
 class ExtremumDict(TypedDict):
     status: str  # "optimal", "unbounded", "infeasible"
@@ -137,15 +150,20 @@ class ExtremumDict(TypedDict):
     upper: float
 
 class NoInteriorDict(TypedDict):
-    kind: int  # 0 box residual, 1 stage signs, 2 basis, 5 opposite rows (two rows, exact)
+    kind: int  # 0 box residual, 1 stage signs, 2 basis, 5 opposite rows (two rows, exact), 7 exact
     stage: int
     mul_rows: I32
     mul_values: F64
+    exact: Combination
 
 class Cell:
     # Interior point needed by everything below is found at construction or on demand.
     pattern: U8
-    def witness(self) -> F64: ...  # strictly inside the cell and the domain
+    def witness(self) -> F64: ...  # strictly inside the cell and the domain, up to rounding
+    def witness_parts(self) -> F64: ...  # (parts, d): the exact point is their sum
+    # mu > 0 and lambda with sum lambda_j a_j = mu * target over independent rows, or None
+    def exact_solve(self, rows: list[int], target: list[int]) -> tuple[int, list[int]] | None: ...
+    def exact_redundancy(self, row: int) -> Combination | None: ...  # by an exact program; None: the row is a facet's
     size: int  # number of rows
     unit_rows: int  # rows 0..unit_rows-1 are unit rows in Pattern order (row index = unit index); domain rows follow
     def halfspaces(self) -> HalfspacesDict: ...
@@ -172,11 +190,12 @@ class Cell:
     def stats(self) -> dict[str, float]: ...
 
 # region of a point. tie: "raise" or "any". Raises OnBoundaryError, ValueError (outside the domain).
-def cell_at(network: Network, point: F64, domain: Domain, tie: str) -> Cell: ...
+# exact_budget: seconds that one exact decision may take.
+def cell_at(network: Network, point: F64, domain: Domain, tie: str, exact_budget: float) -> Cell: ...
 # cell of a pattern (canonicalised), or proof that it has no interior.
-def cell_of(network: Network, pattern: U8, domain: Domain) -> Cell | NoInteriorDict: ...
+def cell_of(network: Network, pattern: U8, domain: Domain, exact_budget: float) -> Cell | NoInteriorDict: ...
 # no network: the cell is the domain itself.
-def cell_of_domain(domain: Domain) -> Cell | NoInteriorDict: ...
+def cell_of_domain(domain: Domain, exact_budget: float) -> Cell | NoInteriorDict: ...
 # Runs cell_at and then the named computations ("facets", "chebyshev", "boundedness", "neighbors",
 # "decision_boundaries",
 # "witness") for many points on `workers` threads with the GIL released. on_boundary/undecided points give the
@@ -191,4 +210,5 @@ def cells_at(
     compute: Sequence[str],
     workers: int,
     progress: Callable[[int], Any] | None,
+    exact_budget: float,
 ) -> list[Cell | Exception]: ...

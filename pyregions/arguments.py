@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 F64 = NDArray[np.float64]
 
+# Seconds that one exact decision may take before it stays undecided.
+EXACT_BUDGET = 60.0
+
 
 def real_array(value: ArrayLike, name: str) -> F64:
     """``value`` as a C-contiguous float64 array, taken exactly.
@@ -42,6 +45,17 @@ def point_array(value: ArrayLike, dim: int, name: str, shape: tuple[int, ...] = 
         hint = "; for many points at once use regions(X)" if out.ndim == 2 and out.shape[1] == dim else ""
         raise ValueError(f"{name} has shape {out.shape}, expected {(dim,)}{also}{hint}")
     return out.reshape(dim)
+
+
+def budget_seconds(value: float) -> float:
+    """The seconds that one exact decision may take, as a positive float (``inf`` allowed)."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"exact_budget must be a number of seconds, got {value!r}") from None
+    if not seconds > 0:
+        raise ValueError(f"exact_budget must be a positive number of seconds (math.inf for no limit), got {value!r}")
+    return seconds
 
 
 def norm_code(norm: object) -> int:

@@ -54,16 +54,18 @@ class DomainRows(NamedTuple):
 class NoInterior:
     """The certified answer that a cell has no interior point; false in a condition.
 
-    Attributes: ``proof`` ("box", "stage", "basis" or "opposite"), ``rows`` and ``multipliers``: nonnegative multipliers
-    of rows that cannot all be strictly satisfied; ``stage`` for the proof "stage".
+    Attributes: ``proof`` ("box", "stage", "basis", "opposite" or "exact"), ``rows`` and ``multipliers``: nonnegative
+    multipliers (integers where the proof is "exact") of rows that cannot all be strictly satisfied; ``stage`` for the
+    proof "stage".
     """
 
     def __init__(self, network: ExactNetwork, pattern: U8, domain: DomainRows, raw: NoInteriorDict) -> None:
         self._network, self.pattern, self._rows, self._raw = network, pattern, domain, raw
         self.proof = PROOFS.get(3 if int(raw["kind"]) == 2 else int(raw["kind"]), "unproven")
         self.stage = int(raw["stage"])
-        self.rows = tuple(map(int, raw["mul_rows"]))
-        self.multipliers = tuple(map(float, raw["mul_values"]))
+        exact: dict[int, int] = raw["exact"][1]
+        self.rows = tuple(exact) or tuple(map(int, raw["mul_rows"]))
+        self.multipliers: tuple[float, ...] = tuple(exact.values()) or tuple(map(float, raw["mul_values"]))
 
     def __bool__(self) -> bool:
         return False
@@ -120,9 +122,16 @@ class Geometry:
 
     @cached_property
     def witness(self) -> F64:
-        """A point (d,) strictly inside the cell and its domain."""
+        """A point (d,) strictly inside the cell and its domain, up to the rounding that ``witness_parts`` mends."""
         with core_errors():
             out: F64 = frozen(self._cell.witness())
+            return out
+
+    @cached_property
+    def witness_parts(self) -> F64:
+        """The same point as an exact sum of doubles (parts, d): one part, unless the cell is too thin for that."""
+        with core_errors():
+            out: F64 = frozen(self._cell.witness_parts())
             return out
 
     @cached_property

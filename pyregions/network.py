@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arguments import activation_slope, check_tie, counter, point_array, real_array
+from .arguments import (
+    EXACT_BUDGET,
+    activation_slope,
+    budget_seconds,
+    check_tie,
+    counter,
+    point_array,
+    real_array,
+)
 from .cell import F64, DomainRows, NoInterior
 from .errors import core_errors, translate
 from .exact import AffineNode, ExactNetwork, HingeNode
@@ -195,9 +203,13 @@ class Network:
         return np.array(self._region_at(x, None, "raise").pattern)
 
     @overload
-    def region(self, x: ArrayLike, *, domain: Domain = None, tie: str = "raise") -> Region: ...
+    def region(
+        self, x: ArrayLike, *, domain: Domain = None, tie: str = "raise", exact_budget: float = EXACT_BUDGET
+    ) -> Region: ...
     @overload
-    def region(self, x: None = None, *, pattern: ArrayLike, domain: Domain = None) -> Region | NoInterior: ...
+    def region(
+        self, x: None = None, *, pattern: ArrayLike, domain: Domain = None, exact_budget: float = EXACT_BUDGET
+    ) -> Region | NoInterior: ...
     def region(
         self,
         x: ArrayLike | None = None,
@@ -205,6 +217,7 @@ class Network:
         pattern: ArrayLike | None = None,
         domain: Domain = None,
         tie: str = "raise",
+        exact_budget: float = EXACT_BUDGET,
     ) -> Region | NoInterior:
         """The region of a point, or of a pattern.
 
@@ -216,6 +229,9 @@ class Network:
         tie : "raise" or "any"
             What to do with a point exactly on a hyperplane: raise, or take the region of an infinitesimally moved
             point, the same one every time.
+        exact_budget : float
+            Seconds that one exact decision (of one row, or one question) may take before it raises UndecidedError;
+            floats decide nearly everything, so this matters for true ties in high dimension only.
 
         Returns
         -------
@@ -241,12 +257,14 @@ class Network:
         if (x is None) == (pattern is None):
             raise ValueError("pass either a point x or a pattern")
         if pattern is not None:
-            return self._cell_of(self._pattern_array(pattern), resolve_domain(domain, self.inputs), domain)
+            rows = resolve_domain(domain, self.inputs)
+            return self._cell_of(self._pattern_array(pattern), rows, domain, budget_seconds(exact_budget))
         assert x is not None
-        return self._region_at(x, domain, tie)
+        return self._region_at(x, domain, tie, exact_budget)
 
-    def _region_at(self, x: ArrayLike, domain: Domain, tie: str) -> Region:
+    def _region_at(self, x: ArrayLike, domain: Domain, tie: str, exact_budget: float = EXACT_BUDGET) -> Region:
         check_tie(tie)
+        budget = budget_seconds(exact_budget)
         point = point_array(x, self.inputs, "x", self.input_shape)
         rows = resolve_domain(domain, self.inputs)
         core = rows.core()
@@ -254,12 +272,12 @@ class Network:
         if error is not None:
             raise error
         with core_errors():
-            cell = _core.cell_at(self._core, point, core, tie)
+            cell = _core.cell_at(self._core, point, core, tie, budget)
         return Region(self, cell, rows, domain, frozen(point.copy()))
 
-    def _cell_of(self, pattern: U8, rows: DomainRows, domain: Domain) -> Region | NoInterior:
+    def _cell_of(self, pattern: U8, rows: DomainRows, domain: Domain, budget: float) -> Region | NoInterior:
         with core_errors():
-            found = _core.cell_of(self._core, pattern, rows.core())
+            found = _core.cell_of(self._core, pattern, rows.core(), budget)
         if isinstance(found, _core.Cell):
             return Region(self, found, rows, domain, None)
         return NoInterior(self._exact, pattern, rows, found)
@@ -276,11 +294,13 @@ class Network:
     def regions(
         self, X: ArrayLike, domain: Domain = None, tie: str = "raise", compute: Sequence[Part] = ("facets",),
         workers: int | None = None, progress: bool | Callable[[int], Any] = False, errors: Literal["raise"] = "raise",
+        exact_budget: float = EXACT_BUDGET,
     ) -> list[Region]: ...  # fmt: skip
     @overload
     def regions(
         self, X: ArrayLike, domain: Domain = None, tie: str = "raise", compute: Sequence[Part] = ("facets",),
         workers: int | None = None, progress: bool | Callable[[int], Any] = False, *, errors: Literal["return"],
+        exact_budget: float = EXACT_BUDGET,
     ) -> list[Region | Exception]: ...  # fmt: skip
     def regions(
         self,
@@ -291,6 +311,7 @@ class Network:
         workers: int | None = None,
         progress: bool | Callable[[int], Any] = False,
         errors: str = "raise",
+        exact_budget: float = EXACT_BUDGET,
     ) -> list[Region] | list[Region | Exception]:
         """The regions of many points, in parallel; the same answers as one :meth:`region` call per point.
 
@@ -308,6 +329,8 @@ class Network:
             True shows a counter on standard error; a callable gets the number of finished points.
         errors : "raise" or "return"
             Raise the first point's error, or return errors in the place of regions.
+        exact_budget
+            As for :meth:`region`.
 
         Returns
         -------
@@ -333,6 +356,7 @@ class Network:
             raise ValueError(f"errors must be 'raise' or 'return', got {errors!r}")
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}")
+        budget = budget_seconds(exact_budget)
         points, single = self._points(X)
         if single and np.ndim(X) == 1:
             raise ValueError(f"X has shape {np.shape(X)}: regions takes many points (M, {self.inputs}); use region(x)")
@@ -349,7 +373,7 @@ class Network:
         if inside:
             with core_errors():
                 batch = np.ascontiguousarray(points[inside])
-                cells = _core.cells_at(self._core, batch, core, tie, list(compute), count, report)
+                cells = _core.cells_at(self._core, batch, core, tie, list(compute), count, report, budget)
             if report is not None:
                 report(len(inside))  # the core reports only every so often
         out: list[Any] = list(strays)

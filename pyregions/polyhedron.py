@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
-from .arguments import point_array, row_arrays
+from .arguments import EXACT_BUDGET, budget_seconds, point_array, row_arrays
 from .cell import F64, DomainRows, Geometry, NoInterior
 from .errors import EmptyDomainError, Label, OutsideDomainError, UndecidedError, core_errors
 from .exact import ExactNetwork
@@ -86,6 +86,8 @@ class Polyhedron(Geometry):
         Outward rows, none of them zero.
     b : array_like (N,)
     box : Box, optional
+    exact_budget : float
+        Seconds that one exact decision may take before it raises UndecidedError.
 
     Raises
     ------
@@ -103,7 +105,10 @@ class Polyhedron(Geometry):
     (True, True, 0.2929)
     """
 
-    def __init__(self, A: ArrayLike, b: ArrayLike, box: Box | None = None) -> None:
+    def __init__(
+        self, A: ArrayLike, b: ArrayLike, box: Box | None = None, exact_budget: float = EXACT_BUDGET
+    ) -> None:
+        self._budget = budget_seconds(exact_budget)
         rows, offsets = row_arrays(A, b)
         base = box.resolve(rows.shape[1]) if box is not None else DomainRows.all(rows.shape[1])
         self._domain_rows = base.cut(rows, offsets)
@@ -111,6 +116,7 @@ class Polyhedron(Geometry):
     @classmethod
     def _of(cls, rows: DomainRows) -> Polyhedron:
         self = cls.__new__(cls)
+        self._budget = EXACT_BUDGET
         self._domain_rows = rows
         return self
 
@@ -135,7 +141,7 @@ class Polyhedron(Geometry):
     @cached_property
     def _answer(self) -> _core.Cell | NoInterior:
         with core_errors():
-            found = _core.cell_of_domain(self._rows.core())
+            found = _core.cell_of_domain(self._rows.core(), self._budget)
         if isinstance(found, _core.Cell):
             return found
         return NoInterior(self._exact, np.zeros(0, dtype=np.uint8), self._rows, found)

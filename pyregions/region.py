@@ -15,12 +15,14 @@ from .arguments import norm_code, point_array, row_arrays
 from .cell import F64, DomainRows, Geometry, NoInterior
 from .errors import UndecidedError, core_errors
 from .exact import ExactNetwork
-from .values import U8, AffineMap, ClassPair, Distances, Facet, Image, frozen
+from .values import U8, AffineMap, ClassPair, Distances, Facet, Image, frozen, point_parts
 
 if TYPE_CHECKING:
     from .network import Network
     from .polyhedron import Domain
 
+# The witnesses of decision boundaries, by name.
+POINTS = ("positive", "negative", "piece_first", "piece_second", "class_witness")
 # Unit roundoff of float64: the relative error of one rounding to nearest.
 UNIT_ROUNDOFF = 2.0**-53
 
@@ -162,6 +164,20 @@ class DecisionBoundaries(Sequence[ClassPair]):
             piece,
             (raw["piece_first"][index], raw["piece_second"][index]) if piece else None,
         )
+
+    def parts(self, name: str, index: int) -> F64:
+        """A witness as a sum of doubles (parts, d), nearly always of one part.
+
+        Parameters
+        ----------
+        name : "positive", "negative", "piece_first", "piece_second" or "class_witness"
+        index : int
+            Of the pair, or of the class.
+        """
+        points: dict[str, F64] = {key: self.raw[key] for key in POINTS}  # type: ignore[literal-required]
+        if name not in points:
+            raise ValueError(f"there is no witness {name!r}: choose one of {', '.join(POINTS)}")
+        return point_parts(points[name][index], self.raw["fine"].get((name, index)))
 
     @property
     def crossed(self) -> bool:

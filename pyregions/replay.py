@@ -11,6 +11,7 @@ import numpy as np
 
 from .replay_bounded import check_bounded
 from .replay_empty import verify_no_interior
+from .replay_exact import point_sum
 from .replay_facets import check_facets, check_groups, check_implied, check_partition, check_pattern, claims_of
 from .replay_rows import ENCLOSURE, Rows, Verification, require
 from .replay_values import check_ball, check_boundaries, check_map, check_neighbors, check_rows
@@ -36,7 +37,8 @@ def verify(cell: Geometry, sample: int | None = None, seed: int = 0) -> Verifica
     rows = Rows(cell._exact, cell.pattern, cell._rows)
     counts: dict[str, int] = {"pattern": 1}
     missing: dict[str, int] = {}
-    check_pattern(rows, cell.witness)
+    witness = point_sum(cell.witness_parts)
+    check_pattern(rows, witness)
     facets = cell.facets
     groups, redundant = claims_of(facets)
     check_partition(rows, groups, [claim.group for claim in redundant], [*facets.zero_rows, *facets.undecided])
@@ -44,9 +46,9 @@ def verify(cell: Geometry, sample: int | None = None, seed: int = 0) -> Verifica
     require(rows.zero_normals(zero)[0].all(), "zero rows", "a row listed as zero is not")
     both = groups + [claim.group for claim in redundant]
     picked = draw("groups", len(both))
-    check_groups(rows, both, picked, cell.witness)
+    check_groups(rows, both, picked, witness)
     picks = draw("facets", len(groups))
-    check_facets(rows, groups, facets.witnesses, picks)
+    check_facets(rows, groups, facets, picks)
     mine = draw("redundant", len(redundant))
     box = None
     kinds = {redundant[k].kind for k in mine}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exact import Exact
+from .replay_exact import falls_along, rank_is_full, vanishing
 from .replay_rows import Box, Rows, Sparse, blocks, left_inverse, max_norm, require, to_floats
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ def check_bounded(rows: Rows, answer: Boundedness, missing: dict[str, int]) -> B
     """Boundedness, also modulo lineality; returns a proven box around the cell where there is one."""
     raw, proof, box = answer.certificate, answer.proof, None
     multipliers = {int(r): Fraction(float(v)) for r, v in zip(raw["mul_rows"], raw["mul_values"])}
+    if proof == "exact":
+        check_exactly(rows, answer)
+        return None
     if answer.bounded and proof == "box":
         box = rows.domain.lower, rows.domain.upper
         require(np.isfinite(box).all(), NAME, "the domain is no bounded box")
@@ -39,6 +43,31 @@ def check_bounded(rows: Rows, answer: Boundedness, missing: dict[str, int]) -> B
     if not answer.bounded:
         check_modulo(rows, answer, multipliers, missing)
     return box
+
+
+def check_exactly(rows: Rows, answer: Boundedness) -> None:
+    """Bounded: a vanishing positive combination of rows that span R^d. Not bounded: an integer direction or line."""
+    raw, name = answer.certificate, NAME
+    if answer.bounded:
+        terms = raw["exact"][1]
+        vanishing(rows, terms, name)
+        require(rank_is_full(rows, list(terms)), name, "the rank of the rows is not proven")
+    else:
+        falls_along(rows, raw["recession"] or raw["line"], name)
+    modulo_exactly(rows, answer)
+
+
+def modulo_exactly(rows: Rows, answer: Boundedness) -> None:
+    """In the quotient: positive multipliers on all nonzero rows, or a direction along which some row falls."""
+    raw, name = answer.certificate, NAME
+    if answer.modulo_lineality:
+        terms = raw["exact"][1]
+        zero = rows.zero_normals(list(range(rows.count)))[0]
+        require(all(zero[row] or row in terms for row in range(rows.count)), name, "a row has no positive weight")
+        if terms:
+            vanishing(rows, terms, name)
+    else:
+        require(falls_along(rows, raw["recession"], name).any(), name, "the direction lies in the lineality space")
 
 
 def cut_rows(rows: Rows) -> range:
@@ -114,7 +143,10 @@ def check_free_unit(rows: Rows) -> None:
 
 def check_modulo(rows: Rows, answer: Boundedness, multipliers: Sparse, missing: dict[str, int]) -> None:
     """Boundedness in the quotient by the lineality space (of a cell that is not proven bounded itself)."""
-    if answer.modulo_lineality is False and len(answer.direction):
+    raw = answer.certificate
+    if raw["recession"] or raw["exact"][1]:
+        modulo_exactly(rows, answer)
+    elif answer.modulo_lineality is False and len(answer.direction):
         values = rows.values(Exact.of(answer.direction[None]), linear=True).sign()
         require((values <= 0).all() and values.any(), NAME, "the direction lies in the lineality space")
     elif answer.modulo_lineality is False and answer.proof in ("free_unit", "dimension"):

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exact import Exact, ExactNetwork
+from .replay_exact import vanishing
 from .replay_rows import (
     BASIS,
     BOX,
     ENCLOSURE,
+    EXACT,
     OPPOSITE,
     STAGE,
     Rows,
@@ -33,6 +35,12 @@ def verify_no_interior(network: ExactNetwork, pattern: Any, domain: DomainRows, 
     rows = Rows(network, canonical(network, pattern, domain), domain)
     multipliers = {int(r): Fraction(float(v)) for r, v in zip(raw["mul_rows"], raw["mul_values"], strict=True)}
     kind, name = int(raw["kind"]), "no interior"
+    if kind == EXACT:
+        terms = raw["exact"][1]
+        total = vanishing(rows, terms, name)
+        weights = {row: Fraction(value) for row, value in terms.items()}
+        require(total < 0 or (total == 0 and some_nonzero(rows, weights)), name, "no row can be strict")
+        return Verification({"no interior": 1}, {}, strict=total < 0)
     require(multipliers, name, "there are no rows to prove it with")
     require(all(0 <= row < rows.count for row in multipliers), name, "a multiplier is on a row that does not exist")
     if kind == OPPOSITE:

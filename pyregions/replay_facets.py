@@ -9,20 +9,20 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import VerificationError
 from .exact import Exact
-from .replay_rows import BASIS, BOX, ENCLOSURE, PARALLEL, STAGE, Rows, Sparse, blocks, enclose, highest, require
+from .replay_exact import implied_exactly, points_with
+from .replay_rows import BASIS, BOX, ENCLOSURE, EXACT, PARALLEL, STAGE, Rows, Sparse, blocks, enclose, highest, require
 
 if TYPE_CHECKING:
     from .values import Facets
 
 
-def check_interior(rows: Rows, points: NDArray[np.float64], claim: str) -> None:
+def check_interior(rows: Rows, points: Exact, claim: str) -> None:
     """Each point is strictly inside every row that is not exactly zero."""
-    for block in blocks(points):
-        values = rows.values(Exact.of(block))
+    for block in blocks(range(len(points.ints))):
+        values = rows.values(points[list(block)])
         signs = values.sign()
         require((signs <= 0).all(), claim, "a point that should be inside violates a row")
         touched = np.flatnonzero((signs == 0).any(axis=0))
@@ -30,9 +30,8 @@ def check_interior(rows: Rows, points: NDArray[np.float64], claim: str) -> None:
         require(zero.all(), claim, f"a point that should be strictly inside lies on row {touched[~zero][:1]}")
 
 
-def check_pattern(rows: Rows, witness: NDArray[np.float64]) -> None:
+def check_pattern(rows: Rows, point: Exact) -> None:
     """The witness runs through the network with this pattern, is strictly inside, and the pattern is canonical."""
-    point = Exact.of(witness[None])
     signs = rows.network.forward(point)[0].sign()[0]
     strict = signs != 0
     require((rows.pattern[strict] == (signs[strict] > 0)).all(), "pattern", "the witness has another pattern")
@@ -40,7 +39,7 @@ def check_pattern(rows: Rows, witness: NDArray[np.float64]) -> None:
     _, identical = rows.zero_normals(still)
     require(identical.all(), "pattern", f"unit {still[~identical][:1]} vanishes at the witness but not identically")
     require((rows.pattern[still] == 0).all(), "pattern", "a unit that is identically zero must hold piece 0")
-    check_interior(rows, witness[None], "pattern")
+    check_interior(rows, point, "pattern")
 
 
 def check_partition(rows: Rows, groups: list[list[int]], redundant: list[list[int]], loose: Sequence[int]) -> None:
@@ -50,7 +49,7 @@ def check_partition(rows: Rows, groups: list[list[int]], redundant: list[list[in
     require(seen == Counter(range(rows.count)), "rows", "the groups do not hold every row exactly once")
 
 
-def check_groups(rows: Rows, groups: list[list[int]], chosen: Sequence[int], witness: NDArray[np.float64]) -> None:
+def check_groups(rows: Rows, groups: list[list[int]], chosen: Sequence[int], witness: Exact) -> None:
     """Rows of one group coincide; rows of different groups do not.
 
     Coincident rows have h_i = t h_j with t > 0, so equal quotients h(p) / h(w) at any two points; two points chosen
@@ -60,8 +59,8 @@ def check_groups(rows: Rows, groups: list[list[int]], chosen: Sequence[int], wit
         for row in groups[k][1:]:
             same = ratio(rows, groups[k][0], row)
             require(same is not None, f"group {k}", f"row {row} does not coincide with the first")
-    shift = np.random.default_rng(0).standard_normal(len(witness))
-    values = rows.values(Exact.of(np.stack([witness, witness + shift])))
+    shift = Exact.of(np.random.default_rng(0).standard_normal(witness.shape))
+    values = rows.values(Exact.concatenate([witness, witness + shift], 0))
     keys: dict[Fraction, list[int]] = {}
     for k, group in enumerate(groups):
         here, there = int(values.ints[0, group[0]]), int(values.ints[1, group[0]])
@@ -85,10 +84,10 @@ def ratio(rows: Rows, i: int, j: int) -> Fraction | None:
     return Fraction(q, p)
 
 
-def check_facets(rows: Rows, groups: list[list[int]], witness: NDArray[np.float64], chosen: Sequence[int]) -> None:
+def check_facets(rows: Rows, groups: list[list[int]], facets: Facets, chosen: Sequence[int]) -> None:
     """Each witness violates exactly the rows of its group; with an interior witness the group is a facet."""
     for block in blocks(chosen):
-        signs = rows.values(Exact.of(witness[list(block)])).sign()
+        signs = rows.values(points_with(facets.witnesses, facets.raw["fine"], block)).sign()
         for k, found in zip(block, signs, strict=True):
             expected = np.zeros(rows.count, dtype=bool)
             expected[groups[k]] = True
@@ -104,6 +103,7 @@ class Implied:
     kind: int
     stage: int
     multipliers: Sparse
+    exact: tuple[int, dict[int, int]] | None = None
 
     def form(self) -> Sparse:
         """h_i - sum lambda_j h_j."""
@@ -118,7 +118,8 @@ def claims_of(facets: Facets) -> tuple[list[list[int]], list[Implied]]:
         mine = slice(int(raw["mul_ptr"][r]), int(raw["mul_ptr"][r + 1]))
         pairs = zip(raw["mul_rows"][mine], raw["mul_values"][mine], strict=True)
         multipliers = {int(row): Fraction(float(value)) for row, value in pairs if value != 0}
-        claims.append(Implied(group, int(raw["red_kind"][r]), int(raw["red_stage"][r]), multipliers))
+        kind, stage = int(raw["red_kind"][r]), int(raw["red_stage"][r])
+        claims.append(Implied(group, kind, stage, multipliers, raw["exact"].get(r)))
     return [list(group) for group in facets.groups], claims
 
 
@@ -131,6 +132,10 @@ def check_implied(rows: Rows, claims: Sequence[Implied], box: tuple[Any, Any] | 
             mine = [k for k in block if claims[k].kind == kind and (kind != STAGE or claims[k].stage == stage)]
             for k in mine:
                 check_multipliers(rows, claims[k], names[k])
+            if kind == EXACT:
+                for k in mine:
+                    implied_exactly(rows, claims[k].group, claims[k].exact or (0, {}), names[k])
+                continue
             if kind in (BASIS, PARALLEL):
                 for k in mine:
                     (implied_by_basis if kind == BASIS else implied_by_parallel)(rows, claims[k], names[k])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .cell import DomainRows
 
 BLOCK = 256  # claims replayed in one pass: bounds the memory of the object arrays
-BOX, STAGE, ENCLOSURE, BASIS, DIRECTION, OPPOSITE, PARALLEL = range(7)  # the core's numbers for kinds of proof
+BOX, STAGE, ENCLOSURE, BASIS, DIRECTION, OPPOSITE, PARALLEL, EXACT = range(8)  # the core's numbers for kinds of proof
 Sparse = dict[int, Fraction]  # row -> multiplier
 Box = tuple[NDArray[np.float64], NDArray[np.float64]]  # lower and upper bounds
 
@@ -127,7 +127,7 @@ class Rows:
         return [found[row] for row in rows]
 
     def norm_bounds(self, rows: Sequence[int]) -> dict[int, tuple[Fraction, Fraction]]:
-        """Enclosures of |a_j|, within one part in 2^63."""
+        """Enclosures of |a_j|, within one part in 2^79 (tighter than the core's 2^-62)."""
         return {row: root_bounds(square) for row, square in zip(rows, self.squares(rows))}
 
     def zero_normals(self, rows: Any) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -141,7 +141,7 @@ class Rows:
 
 def root_bounds(square: Fraction) -> tuple[Fraction, Fraction]:
     """Rational enclosure of a square root, exact for the square of a rational with a power-of-two denominator."""
-    shift = max(0, 64 + (square.denominator.bit_length() - square.numerator.bit_length()) // 2)
+    shift = max(0, 80 + (square.denominator.bit_length() - square.numerator.bit_length()) // 2)
     scaled = (square.numerator << (2 * shift)) // square.denominator
     low = isqrt(scaled)
     exact = low * low * square.denominator == square.numerator << (2 * shift)

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .exact import Exact
+from .replay_exact import falls_along, point_sum, vanishing
 from .replay_facets import check_interior
 from .replay_rows import (
     BASIS,
     BOX,
     DIRECTION,
     ENCLOSURE,
+    EXACT,
     STAGE,
     Box,
     Rows,
@@ -70,7 +72,10 @@ def check_ball(rows: Rows, ball: Ball, box: Box | None, missing: dict[str, int])
     raw, name = ball.certificate, "chebyshev"
     kind, upper = int(raw["kind"]), float(raw["upper"])
     if np.isfinite(raw["lower"]):
-        check_ball_inside(rows, np.asarray(raw["center"]), float(raw["lower"]))
+        check_ball_inside(rows, point_sum(ball.center_parts), float(raw["lower"]))
+    if kind == EXACT:
+        check_ball_exactly(rows, raw, name)
+        return 1
     if kind == DIRECTION:
         values = rows.values(Exact.of(np.asarray(raw["direction"])[None]), linear=True)
         flat = np.flatnonzero(values.sign()[0] == 0)
@@ -95,9 +100,21 @@ def check_ball(rows: Rows, ball: Ball, box: Box | None, missing: dict[str, int])
     return 1
 
 
-def check_ball_inside(rows: Rows, center: NDArray[np.float64], radius: float) -> None:
+def check_ball_exactly(rows: Rows, raw: Any, name: str) -> None:
+    """A direction that every nonzero row falls along strictly, or a vanishing combination that bounds the radius."""
+    if raw["exact_direction"]:
+        flat = np.flatnonzero(falls_along(rows, raw["exact_direction"], name) == 0)
+        require(rows.zero_normals(flat)[0].all(), name, "the direction stays at the same distance from a row")
+        return
+    terms = raw["exact"][1]
+    total = vanishing(rows, terms, name)
+    weight = weight_of(rows, {row: Fraction(value) for row, value in terms.items()})
+    require(weight > 0 and total <= Fraction(raw["upper"]) * weight, name, "the upper bound does not follow")
+
+
+def check_ball_inside(rows: Rows, center: Exact, radius: float) -> None:
     """h_j(center) + radius |a_j| <= 0 for every row, by squares."""
-    values = rows.values(Exact.of(center[None]))
+    values = rows.values(center)
     require((values.sign() <= 0).all(), "chebyshev", "the center is not in the cell")
     square = Fraction(max(radius, 0.0)) ** 2
     for row, length in enumerate(rows.squares(range(rows.count))):
@@ -182,9 +199,9 @@ def check_boundaries(rows: Rows, cell: Any, draw: Draw, missing: dict[str, int])
         if pair.identical:
             require(not difference(rows, pair.i, pair.j).any(), name, "they are not identical on the region")
         elif pair.crosses:
-            points = np.stack([pair.positive, pair.negative])
+            points = Exact.concatenate([point_sum(found.parts(k, p)) for k in ("positive", "negative")], 0)
             check_interior(rows, points, name)
-            f = rows.network.forward(Exact.of(points))[1]
+            f = rows.network.forward(points)[1]
             signs = (f[:, pair.i] - f[:, pair.j]).sign()
             require(signs[0] > 0 > signs[1], name, "the two points do not have different signs")
         else:
@@ -192,11 +209,13 @@ def check_boundaries(rows: Rows, cell: Any, draw: Draw, missing: dict[str, int])
             continue
         counts["boundary pairs"] += 1
         if pair.piece:
-            check_piece(rows, pair.i, pair.j, np.stack(pair.piece_witness), name)
+            sides = [point_sum(found.parts(k, p)) for k in ("piece_first", "piece_second")]
+            check_piece(rows, pair.i, pair.j, Exact.concatenate(sides, 0), name)
             counts["argmax pieces"] += 1
     for k in (k for k, inside in enumerate(found.classes) if inside):
-        check_interior(rows, found.class_witnesses[k][None], f"class {k}")
-        f = rows.network.forward(Exact.of(found.class_witnesses[k][None]))[1].ints[0]
+        point = point_sum(found.parts("class_witness", k))
+        check_interior(rows, point, f"class {k}")
+        f = rows.network.forward(point)[1].ints[0]
         for j in (j for j in range(len(f)) if j != k and f[j] >= f[k]):
             largest = f[j] == f[k] and not difference(rows, j, k).any()  # the same output twice is largest together
             require(largest, f"class {k}", "it is not the largest at its witness")
@@ -212,13 +231,13 @@ def difference(rows: Rows, k: int, i: int) -> Any:
     return Exact.concatenate([g, c[:, None]], 1).ints[0]
 
 
-def check_piece(rows: Rows, i: int, j: int, points: NDArray[np.float64], name: str) -> None:
+def check_piece(rows: Rows, i: int, j: int, points: Exact, name: str) -> None:
     """Between the two points, where f_i = f_j, every other output is strictly smaller (f is affine on the region).
 
     Or it ties with the two wherever they meet: f_k - f_i is a multiple of f_j - f_i.
     """
     check_interior(rows, points, name)
-    f = rows.network.forward(Exact.of(points))[1].ints
+    f = rows.network.forward(points)[1].ints
     rise, fall = int(f[0, i] - f[0, j]), int(f[1, j] - f[1, i])
     require(rise > 0 and fall > 0, name, "the two points of the piece are not on its two sides")
     meet = f[0] * fall + f[1] * rise  # (rise + fall) times the outputs at the meeting point

@@ -19,13 +19,20 @@ I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
 # How a claim is proven, by the number that the core stores.
-PROOFS = {-1: "unproven"} | dict(enumerate(("box", "stage", "enclosure", "basis", "direction", "opposite", "parallel")))
+KINDS = ("box", "stage", "enclosure", "basis", "direction", "opposite", "parallel", "exact")
+PROOFS = {-1: "unproven"} | dict(enumerate(KINDS))
 
 
 def frozen(array: Any) -> Any:
     """The same array, read-only: values handed out are not a way to change a region."""
     array.setflags(write=False)
     return array
+
+
+def point_parts(point: F64, fine: Any) -> F64:
+    """A point as a sum of doubles (parts, d): its own parts where the core needed more than one, else itself."""
+    parts: F64 = frozen(np.asarray(point)[None] if fine is None or not len(fine) else np.asarray(fine))
+    return parts
 
 
 class Labels(Sequence[Label]):
@@ -94,8 +101,9 @@ class AffineMap:
 class Facet:
     """One facet: the group of coincident rows ``rows``, on the hyperplane ``normal . x = offset`` (the first row's).
 
-    ``witness`` violates exactly the rows of the group and so proves that they are not redundant; ``on_domain`` tells
-    that a row of the domain is among them, so there is no neighbor.
+    ``witness`` violates exactly the rows of the group and so proves that they are not redundant; where no double per
+    coordinate does, the sum of the rows of ``witness_parts`` (parts, d) does exactly and ``witness`` is its nearest
+    double. ``on_domain`` tells that a row of the domain is among them, so there is no neighbor.
     """
 
     index: int
@@ -105,6 +113,7 @@ class Facet:
     offset: float
     witness: F64 = field(repr=False)
     on_domain: bool
+    witness_parts: F64 = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -112,8 +121,9 @@ class Redundant:
     """A group of coincident rows which the other rows imply, with the multipliers that prove it (see replay.py).
 
     ``proof`` is "box" (a residual bounded over the domain's box), "stage" (signs in the coordinates of stage
-    ``stage``), "enclosure" (a residual bounded over a proven box around the cell), "basis" (a verified basis) or
-    "parallel" (a multiple of one other row, with a looser offset).
+    ``stage``), "enclosure" (a residual bounded over a proven box around the cell), "basis" (a verified basis),
+    "parallel" (a multiple of one other row, with a looser offset) or "exact": then ``exact`` holds integers ``(mu,
+    {row: lambda})`` with ``mu a_i = sum lambda_j a_j`` and ``sum lambda_j b_j <= mu b_i``.
     """
 
     rows: tuple[int, ...]
@@ -121,6 +131,7 @@ class Redundant:
     stage: int
     multiplier_rows: tuple[int, ...] = field(repr=False)
     multipliers: tuple[float, ...] = field(repr=False)
+    exact: tuple[int, dict[int, int]] | None = field(repr=False, default=None)
 
 
 class Facets(Sequence[Facet]):
@@ -165,6 +176,7 @@ class Facets(Sequence[Facet]):
             float(self.offsets[index]),
             self.witnesses[index],
             bool(self.on_domain[index]),
+            point_parts(self.witnesses[index], self.raw["fine"].get(index)),
         )
 
     @property
@@ -180,6 +192,7 @@ class Facets(Sequence[Facet]):
                     int(raw["red_stage"][r]),
                     tuple(map(int, raw["mul_rows"][mine])),
                     tuple(map(float, raw["mul_values"][mine])),
+                    raw["exact"].get(r),
                 )
             )
         return out
@@ -192,8 +205,9 @@ class Facets(Sequence[Facet]):
 class Ball:
     """The largest inscribed ball, with ``radius_bounds`` (lower, upper).
 
-    The ball of the lower radius at ``center`` lies in the cell; no ball of a larger radius than the upper does. The
-    radius may be ``inf``; then a direction in the certificate proves it.
+    The ball of the lower radius at ``center`` lies in the cell (around the exact sum of ``center_parts`` where a double
+    per coordinate would be too coarse); no ball of a larger radius than the upper does. The radius may be ``inf``; then
+    a direction in the certificate proves it.
     """
 
     center: F64
@@ -207,8 +221,13 @@ class Ball:
 
     @property
     def proof(self) -> str:
-        """How the upper bound is proven: "box", "stage", "enclosure", "basis", "direction" or "unproven"."""
+        """How the upper bound is proven: "box", "stage", "enclosure", "basis", "direction", "exact" or "unproven"."""
         return PROOFS.get(int(self.certificate["kind"]), "unproven")
+
+    @property
+    def center_parts(self) -> F64:
+        """The center as a sum of doubles (parts, d), nearly always of one part."""
+        return point_parts(self.center, self.certificate["fine"])
 
 
 @dataclass(frozen=True)
@@ -217,7 +236,9 @@ class Boundedness:
 
     ``rank_bounds`` enclose the rank of the rows; ``lower`` and ``upper`` are a box proven to contain a bounded cell
     (empty arrays otherwise); ``direction`` is a direction in which an unbounded cell recedes (may be empty when
-    ``proof`` is "dimension": fewer rows in the first stage than inputs).
+    ``proof`` is "dimension": fewer rows in the first stage than inputs). ``proof`` "exact" rests on the integers of
+    ``certificate``: a vanishing positive combination of all rows, a direction, or a line of the lineality space; then
+    ``direction`` is rounded.
     """
 
     bounded: bool | None

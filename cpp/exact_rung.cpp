@@ -1,0 +1,498 @@
+// Layer 2. Exact decisions about one cell: programs that take in rows only as they are violated, and roundings that are
+// checked until they hold.
+#include "exact_rung.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "exact_solve.h"
+
+namespace pyregions {
+
+namespace {
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+constexpr Index kMostParts = 24;  // 24 * 53 bits: more than the whole range of doubles is needed nowhere
+
+long bits(const Integer& v) { return v.is_zero() ? 0 : static_cast<long>(msb(abs(v))) + 1; }
+
+Integer shifted(const Integer& v, long by) {
+  return by >= 0 ? Integer(v << static_cast<unsigned long>(by)) : Integer(v >> static_cast<unsigned long>(-by));
+}
+
+long trailing(const Integer& v) { return static_cast<long>(lsb(abs(v))); }
+
+Integer integer_dot(const std::vector<Integer>& a, const std::vector<Integer>& x) {
+  Integer sum = 0;
+  for (std::size_t k = 0; k < a.size(); ++k)
+    if (!a[k].is_zero() && !x[k].is_zero()) sum += a[k] * x[k];
+  return sum;
+}
+
+bool all_zero(const std::vector<Integer>& v) {
+  return std::all_of(v.begin(), v.end(), [](const Integer& x) { return x.is_zero(); });
+}
+
+}  // namespace
+
+IntegerRow integer_row(const ExactRow& exact, long& exponent) {
+  constexpr long kNone = std::numeric_limits<long>::max();
+  long least = kNone;
+  for (const Integer& m : exact.a.mantissa)
+    if (!m.is_zero()) least = std::min(least, trailing(m) + exact.a.exponent);
+  if (!exact.b.is_zero()) least = std::min(least, trailing(exact.b.mantissa) + exact.b.exponent);
+  exponent = least == kNone ? 0 : least;
+  IntegerRow row;
+  for (const Integer& m : exact.a.mantissa) row.a.push_back(m.is_zero() ? Integer(0) : shifted(m, exact.a.exponent - exponent));
+  row.b = exact.b.is_zero() ? Integer(0) : shifted(exact.b.mantissa, exact.b.exponent - exponent);
+  return row;
+}
+
+double rational_to_double(const Integer& num, const Integer& den, int direction) {
+  if (num.is_zero()) return 0;
+  // 66 or more bits of the quotient and a sticky bit round like the quotient itself.
+  const long shift = std::max(0L, 66 + bits(den) - bits(num));
+  Integer q, r;
+  divide_qr(Integer(abs(num) << static_cast<unsigned long>(shift)), den, q, r);
+  Dyadic value;
+  value.mantissa = 2 * q + (r.is_zero() ? 0 : 1);
+  if (num.sign() < 0) value.mantissa = -value.mantissa;
+  value.exponent = -shift - 1;
+  const double near = value.to_double();
+  if (direction == 0 || !std::isfinite(near)) return near;
+  const int order = Dyadic(near).compare(value);
+  if (order * direction >= 0) return near;
+  return std::nextafter(near, direction * std::numeric_limits<double>::infinity());
+}
+
+Parts nearest_parts(const std::vector<Integer>& numerators, const Integer& denominator, Index parts) {
+  const Index d = static_cast<Index>(numerators.size());
+  Parts point(parts, d);
+  for (Index k = 0; k < d; ++k) {
+    Integer num = numerators[at(k)], den = denominator;
+    for (Index p = 0; p < parts && !num.is_zero(); ++p) {
+      const double v = rational_to_double(num, den);
+      point(p, k) = v;
+      if (!std::isfinite(v)) break;
+      const Dyadic taken(v);
+      if (taken.exponent >= 0) {
+        num -= shifted(taken.mantissa, taken.exponent) * den;
+      } else {
+        num = shifted(num, -taken.exponent) - taken.mantissa * den;
+        den = shifted(den, -taken.exponent);
+      }
+    }
+  }
+  return point;
+}
+
+Vector rounded_direction(const std::vector<Integer>& direction) {
+  Integer largest = 1;
+  for (const Integer& v : direction) largest = std::max(largest, Integer(abs(v)));
+  Vector u;
+  for (const Integer& v : direction) u.push_back(rational_to_double(v, largest));
+  return u;
+}
+
+DyadicVector exact_sum(const Parts& point) {
+  DyadicVector sum(point.row(0), point.cols());
+  for (Index p = 1; p < point.rows(); ++p) sum.add(DyadicVector(point.row(p), point.cols()));
+  return sum;
+}
+
+// An exact program over the rows of the cell: maximise something of (x) or (x, t) with a_j.x + w_j t <= b_j (or 0).
+class ExactRung::Program {
+ public:
+  // weights: w_j per row, empty without t.
+  Program(ExactRung& rung, std::vector<Integer> weights, bool homogeneous, std::vector<std::uint8_t> left_out)
+      : rung_(rung),
+        weights_(std::move(weights)),
+        homogeneous_(homogeneous),
+        out_(std::move(left_out)),
+        deadline_(rung.rows_.exact_budget()),
+        lp_(rung.rows_.dim() + (weights_.empty() ? 0 : 1)) {
+    for (Index j = 0; j < rung_.count(); ++j)
+      if (rung_.is_zero(j)) out_[at(j)] = 1;
+  }
+
+  ExactLp& lp() { return lp_; }
+  const Deadline& deadline() const { return deadline_; }
+  void add_other(const IntegerRow& row) {
+    lp_.add(row);
+    cell_row_.push_back(-1);
+  }
+  Index add(Index j) {
+    out_[at(j)] = 1;
+    IntegerRow row = rung_.row(j);
+    if (!weights_.empty()) row.a.push_back(weights_[at(j)]);
+    if (homogeneous_) row.b = 0;
+    cell_row_.push_back(j);
+    return lp_.add(row);
+  }
+  // Solves with more and more of the rows until none of the others is violated.
+  ExactLp::Status solve() {
+    while (true) {
+      const ExactLp::Status status = lp_.solve(deadline_);
+      if (status == ExactLp::Status::infeasible || !take_in(status == ExactLp::Status::unbounded)) return status;
+    }
+  }
+  std::vector<std::pair<Index, Integer>> multipliers() const {  // over rows of the cell
+    std::vector<std::pair<Index, Integer>> terms;
+    for (const auto& [row, value] : lp_.multipliers())
+      if (cell_row_[at(row)] >= 0) terms.emplace_back(cell_row_[at(row)], value);
+    std::sort(terms.begin(), terms.end(), [](const auto& p, const auto& q) { return p.first < q.first; });
+    return terms;
+  }
+
+ private:
+  // Adds the rows that are violated most at the current point (or along the ray); false when there are none.
+  bool take_in(bool along_ray) {
+    const std::vector<Integer> x = along_ray ? lp_.ray() : lp_.numerators();
+    std::vector<std::pair<long, Index>> violated;
+    for (Index j = 0; j < rung_.count(); ++j) {
+      if (out_[at(j)]) continue;
+      const IntegerRow& row = rung_.row(j);
+      Integer slack = along_ray || homogeneous_ ? Integer(0) : Integer(lp_.denominator() * row.b);
+      slack -= integer_dot(row.a, x);
+      if (!weights_.empty()) slack -= weights_[at(j)] * x.back();
+      if (slack.sign() >= 0) continue;
+      long size = 0;
+      for (const Integer& v : row.a) size = std::max(size, bits(v));
+      violated.emplace_back(size - bits(slack), j);
+    }
+    if (violated.empty()) return false;
+    deadline_.check();
+    const std::size_t few = std::min(violated.size(), x.size());
+    std::partial_sort(violated.begin(), violated.begin() + static_cast<Index>(few), violated.end());
+    for (std::size_t i = 0; i < few; ++i) add(violated[i].second);
+    return true;
+  }
+
+  ExactRung& rung_;
+  std::vector<Integer> weights_;
+  bool homogeneous_;
+  std::vector<std::uint8_t> out_;  // rows that are in the program already, or must not be
+  Deadline deadline_;
+  ExactLp lp_;
+  std::vector<Index> cell_row_;
+};
+
+ExactRung::ExactRung(const RowSystem& rows, std::vector<IntegerRow> extra)
+    : rows_(rows), extra_(std::move(extra)), cache_(at(rows.size())), exponent_(at(count()), 0) {}
+
+const IntegerRow& ExactRung::row(Index j) {
+  if (j >= rows_.size()) return extra_[at(j - rows_.size())];
+  std::optional<IntegerRow>& known = cache_[at(j)];
+  if (!known) known = integer_row(rows_.exact_row(j), exponent_[at(j)]);
+  return *known;
+}
+
+bool ExactRung::is_zero(Index j) {
+  return j < rows_.size() ? rows_.zero_rows()[at(j)] != 0 : all_zero(extra_[at(j - rows_.size())].a);
+}
+
+// A bound of the Euclidean length of the integer row, within 2^-60 of it after the row has been scaled by norm_shift.
+constexpr long kNormBits = 64;
+Integer ExactRung::norm(const IntegerRow& row, bool up) const {
+  Integer square = 0;
+  for (const Integer& v : row.a) square += v * v;
+  square <<= 2 * kNormBits;
+  Integer root = sqrt(square);
+  if (up && root * root != square) ++root;
+  return root;  // of 2^kNormBits times the row
+}
+
+Combination ExactRung::original(const Integer& own, Index own_row, const std::vector<std::pair<Index, Integer>>& terms) {
+  // An integer row is 2^-e times the true one: its multiplier is 2^-e times as large for the true one.
+  long lift = own_row >= 0 ? exponent_[at(own_row)] : std::numeric_limits<long>::min();
+  for (const auto& [j, value] : terms) lift = std::max(lift, exponent_[at(j)]);
+  Combination c;
+  if (own_row >= 0) c.own = shifted(own, lift - exponent_[at(own_row)]);
+  Integer common = c.own;
+  for (const auto& [j, value] : terms) {
+    c.terms.emplace_back(j, shifted(value, lift - exponent_[at(j)]));
+    common = gcd(common, c.terms.back().second);
+  }
+  if (common > 1) {
+    c.own /= common;
+    for (auto& term : c.terms) term.second /= common;
+  }
+  return c;
+}
+
+std::vector<int> ExactRung::signs(const Parts& point) const {
+  const DyadicVector x = exact_sum(point);
+  std::vector<int> result;
+  if (point.rows() == 1) {
+    result = rows_.slack_signs(point.row(0));
+  } else {
+    if (rows_.units() > 0) {
+      const Network::ExactValues values = rows_.network()->forward_exact(x, &rows_.pattern(), false);
+      for (Index j = 0; j < rows_.units(); ++j) {
+        const auto [stage, unit] = rows_.network()->stage_of(j);
+        result.push_back(-static_cast<int>(rows_.side(j)) * values.pre[at(stage)].mantissa[at(unit)].sign());
+      }
+    }
+    for (Index j = rows_.units(); j < rows_.size(); ++j) {
+      const ExactRow row = rows_.exact_row(j);
+      result.push_back(row.b.compare(dot(row.a, x)));
+    }
+  }
+  for (const IntegerRow& row : extra_) {
+    DyadicVector a(static_cast<Index>(row.a.size()));
+    a.mantissa = row.a;
+    Dyadic b;
+    b.mantissa = row.b;
+    result.push_back(b.compare(dot(a, x)));
+  }
+  return result;
+}
+
+template <class Accept>
+Parts ExactRung::round(const std::vector<Integer>& numerators, const Integer& denominator, const Accept& accept) const {
+  for (Index parts = 1; parts <= kMostParts; ++parts) {
+    Parts point = nearest_parts(numerators, denominator, parts);
+    if (std::any_of(point.data(), point.data() + point.rows() * point.cols(), [](double v) { return !std::isfinite(v); })) break;
+    if (accept(point)) return point;
+  }
+  throw UndecidedError("the point that decides lies outside the range of doubles");
+}
+
+std::optional<Combination> ExactRung::implied(Index i, const std::vector<Index>& support) {
+  std::vector<std::vector<Integer>> normals;
+  for (const Index j : support) normals.push_back(row(j).a);
+  const Deadline deadline(rows_.exact_budget());
+  const std::optional<ExactSolution> solved = exact_solve(normals, row(i).a, deadline);
+  if (!solved) return std::nullopt;
+  Integer gap = solved->denominator * row(i).b;
+  std::vector<std::pair<Index, Integer>> terms;
+  for (std::size_t k = 0; k < support.size(); ++k) {
+    const Integer& value = solved->numerators[k];
+    if (value.sign() < 0) return std::nullopt;
+    if (value.is_zero()) continue;
+    gap -= value * row(support[k]).b;
+    terms.emplace_back(support[k], value);
+  }
+  if (gap.sign() < 0) return std::nullopt;
+  std::sort(terms.begin(), terms.end(), [](const auto& p, const auto& q) { return p.first < q.first; });
+  return original(solved->denominator, i, terms);
+}
+
+std::optional<std::pair<Integer, std::vector<Integer>>> ExactRung::solve(const std::vector<Index>& rows,
+                                                                          const std::vector<Integer>& target) {
+  std::vector<std::vector<Integer>> normals;
+  long lowest = 0;
+  for (const Index j : rows) {
+    normals.push_back(row(j).a);
+    lowest = std::max(lowest, exponent_[at(j)]);
+  }
+  std::optional<ExactSolution> solved = exact_solve(normals, target, Deadline(rows_.exact_budget()));
+  if (!solved) return std::nullopt;
+  // Integer rows are 2^-e times the true ones.
+  for (std::size_t k = 0; k < rows.size(); ++k) solved->numerators[k] = shifted(solved->numerators[k], lowest - exponent_[at(rows[k])]);
+  return std::make_pair(shifted(solved->denominator, lowest), std::move(solved->numerators));
+}
+
+ExactRung::Side ExactRung::side(const std::vector<Index>& group, const std::vector<Index>& support, const Parts& interior,
+                                const std::vector<std::uint8_t>& ignored) {
+  Side result;
+  const Index i = group[0];
+  const IntegerRow own = row(i);
+  std::vector<std::uint8_t> out = ignored;
+  out.resize(at(count()), 0);
+  for (const Index j : group) out[at(j)] = 1;
+  Program program(*this, {}, false, std::move(out));
+  Integer beyond = abs(own.b) + 1;  // how far beyond the row to look
+  for (const Integer& v : own.a) beyond = std::max(beyond, Integer(abs(v)));
+  program.lp().set_objective(own.a);
+  program.add_other({own.a, own.b + beyond});
+  for (const Index j : support) program.lp().enter(program.add(j));
+  if (program.solve() != ExactLp::Status::optimal) throw UndecidedError("the cell lost its interior point", {i});
+  const Integer& scale = program.lp().denominator();
+  const Integer excess = program.lp().value() - scale * own.b;  // h_i at the optimum, over scale
+  if (excess.sign() <= 0) {
+    result.proof = original(scale, i, program.multipliers());
+    return result;
+  }
+  // From the optimum x a little towards the interior point c: (1 - 2^-k) x + 2^-k c still violates the row.
+  result.facet = true;
+  const DyadicVector c = exact_sum(interior);
+  const long low = std::min(0L, c.exponent);
+  std::vector<Integer> center;  // times 2^-low
+  for (const Integer& m : c.mantissa) center.push_back(shifted(m, c.exponent - low));
+  const Integer inside = shifted(own.b, -low) - integer_dot(own.a, center);  // slack at c, times 2^-low
+  const Integer there = shifted(excess, -low), here = inside * scale;
+  const long k = std::max(1L, bits(there + here) - bits(there) + 1);
+  std::vector<Integer> x = program.lp().numerators();
+  for (std::size_t v = 0; v < x.size(); ++v) x[v] = shifted(shifted(x[v], k) - x[v], -low) + center[v] * scale;
+  result.witness = round(x, shifted(scale, k - low), [&](const Parts& point) {
+    const std::vector<int> s = signs(point);
+    for (Index j = 0; j < count(); ++j) {
+      const bool member = std::find(group.begin(), group.end(), j) != group.end();
+      if (member ? s[at(j)] >= 0 : s[at(j)] < 0) return false;
+    }
+    return true;
+  });
+  return result;
+}
+
+ExactRung::Interior ExactRung::interior(double reach) {
+  Interior result;
+  for (Index j = 0; j < count(); ++j)
+    if (is_zero(j) && (j < rows_.size() ? row(j).b.sign() < 0 : row(j).b.sign() <= 0)) {  // 0.x <= b < 0
+      result.proof = original(0, -1, {{j, Integer(1)}});
+      return result;
+    }
+  // a_j.x + |a_j| t <= b_j, t <= reach: lengths rounded down, to the integers of a row scaled up.
+  std::vector<Integer> lengths(at(count()));
+  for (Index j = 0; j < count(); ++j)
+    if (!is_zero(j)) lengths[at(j)] = std::max(Integer(1), Integer(norm(row(j), false) >> kNormBits));
+  Program program(*this, lengths, false, std::vector<std::uint8_t>(at(count()), 0));
+  const Index d = rows_.dim();
+  std::vector<Integer> t(at(d) + 1, 0);
+  t.back() = 1;
+  program.lp().set_objective(t);
+  int exponent = 0;
+  std::frexp(reach, &exponent);
+  IntegerRow cap{t, 1};
+  if (std::isfinite(reach) && exponent > 0) cap.b <<= exponent;
+  program.add_other(cap);
+  if (program.solve() != ExactLp::Status::optimal) throw UndecidedError("an exact program over the cell had no optimum");
+  if (program.lp().value().sign() <= 0) {
+    result.proof = original(0, -1, program.multipliers());
+    return result;
+  }
+  std::vector<Integer> x = program.lp().numerators();
+  x.pop_back();
+  result.point = round(x, program.lp().denominator(), [&](const Parts& point) {
+    const std::vector<int> s = signs(point);
+    for (Index j = 0; j < count(); ++j)
+      if (s[at(j)] < 0 || (s[at(j)] == 0 && !is_zero(j))) return false;
+    return true;
+  });
+  return result;
+}
+
+ExactRung::Recession ExactRung::recession() {
+  Recession result;
+  Program program(*this, {}, true, std::vector<std::uint8_t>(at(count()), 0));
+  std::vector<Integer> c(at(rows_.dim()), 0);
+  for (Index j = 0; j < count(); ++j)
+    if (!is_zero(j))
+      for (std::size_t k = 0; k < c.size(); ++k) c[k] -= row(j).a[k];
+  program.lp().set_objective(c);
+  program.add_other({c, 1});
+  if (program.solve() != ExactLp::Status::optimal) throw UndecidedError("an exact program over the recession cone had no optimum");
+  if (program.lp().value().sign() > 0) {
+    result.direction = program.lp().numerators();
+    return result;
+  }
+  // scale * c = sum lambda a, so sum (scale + lambda_j) a_j = 0 over all nonzero rows.
+  std::vector<Integer> weight(at(count()), program.lp().denominator());
+  for (const auto& [j, value] : program.multipliers()) weight[at(j)] += value;
+  std::vector<std::pair<Index, Integer>> terms;
+  for (Index j = 0; j < count(); ++j)
+    if (!is_zero(j)) terms.emplace_back(j, weight[at(j)]);
+  if (!terms.empty()) result.combination = original(0, -1, terms);
+  return result;
+}
+
+std::optional<std::vector<Integer>> ExactRung::lineality() {
+  const Index d = rows_.dim();
+  std::vector<std::vector<Integer>> normals;
+  for (Index j = 0; j < count(); ++j)
+    if (!is_zero(j)) normals.push_back(row(j).a);
+  const std::vector<Index> chosen = independent_rows(normals);
+  if (static_cast<Index>(chosen.size()) == d) return std::vector<Integer>{};
+  // Coordinates that the chosen rows determine, and one more: u with that coordinate 1 and the chosen rows zero.
+  std::vector<std::vector<Integer>> columns(at(d), std::vector<Integer>(chosen.size()));
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    for (Index k = 0; k < d; ++k) columns[at(k)][i] = normals[at(chosen[i])][at(k)];
+  const std::vector<Index> determined = independent_rows(columns);
+  std::vector<std::vector<Integer>> basis;
+  std::vector<std::uint8_t> bound(at(d), 0);
+  for (const Index k : determined) basis.push_back(columns[at(k)]), bound[at(k)] = 1;
+  const Index open = std::find(bound.begin(), bound.end(), 0) - bound.begin();
+  std::vector<Integer> u(at(d), 0);
+  const std::optional<ExactSolution> s = exact_solve(basis, columns[at(open)], Deadline(rows_.exact_budget()));
+  if (!s) return std::nullopt;
+  u[at(open)] = -s->denominator;
+  for (std::size_t i = 0; i < determined.size(); ++i) u[at(determined[i])] = s->numerators[i];
+  for (const std::vector<Integer>& a : normals)
+    if (!integer_dot(a, u).is_zero()) return std::nullopt;  // the prime has hidden a row
+  return u;
+}
+
+ExactRung::Ball ExactRung::ball() {
+  Ball result;
+  // Every row scaled by 2^kNormBits, so that rounding its length down to an integer costs 2^-60 of it.
+  std::vector<Integer> lengths(at(count()));
+  for (Index j = 0; j < count(); ++j) {
+    if (is_zero(j)) continue;
+    lengths[at(j)] = norm(row(j), false);
+    IntegerRow& own = *cache_[at(j)];
+    for (Integer& v : own.a) v <<= kNormBits;
+    own.b <<= kNormBits;
+    exponent_[at(j)] -= kNormBits;
+  }
+  Program program(*this, lengths, false, std::vector<std::uint8_t>(at(count()), 0));
+  std::vector<Integer> radius(at(rows_.dim()) + 1, 0);
+  radius.back() = 1;
+  program.lp().set_objective(radius);
+  const ExactLp::Status status = program.solve();
+  if (status == ExactLp::Status::infeasible) throw UndecidedError("the cell lost its interior point");
+  std::vector<Integer> x = status == ExactLp::Status::unbounded ? program.lp().ray() : program.lp().numerators();
+  x.pop_back();
+  if (status == ExactLp::Status::unbounded) {
+    result.direction = std::move(x);
+    return result;
+  }
+  const Integer &value = program.lp().value(), &scale = program.lp().denominator();
+  result.upper = rational_to_double(value, scale, 1);
+  result.combination = original(0, -1, program.multipliers());
+  const auto slack_at = [&](const Parts& point, Index j) {  // over 2^-low
+    const DyadicVector p = exact_sum(point);
+    DyadicVector a(rows_.dim());
+    a.mantissa = row(j).a;
+    Dyadic b;
+    b.mantissa = row(j).b;
+    return b - dot(a, p);
+  };
+  double lower = 0;
+  result.center = round(x, scale, [&](const Parts& point) {
+    lower = std::numeric_limits<double>::infinity();
+    for (Index j = 0; j < count() && lower > 0; ++j) {
+      if (is_zero(j)) continue;
+      const Dyadic slack = slack_at(point, j);
+      if (slack.sign() <= 0) return false;
+      const Integer length = norm(row(j), true);  // of 2^kNormBits times the scaled row
+      const Integer num = shifted(slack.mantissa, kNormBits + std::max(0L, slack.exponent));
+      lower = std::min(lower, rational_to_double(num, shifted(length, std::max(0L, -slack.exponent)), -1));
+    }
+    return lower >= result.upper * (1 - 0x1p-30);
+  });
+  result.lower = lower;
+  return result;
+}
+
+ExactRung::Optimum ExactRung::maximize(const DyadicVector& c) {
+  Optimum result;
+  Program program(*this, {}, false, std::vector<std::uint8_t>(at(count()), 0));
+  program.lp().set_objective(c.mantissa);
+  const ExactLp::Status status = program.solve();
+  if (status == ExactLp::Status::infeasible) throw UndecidedError("the cell lost its interior point");
+  if (status == ExactLp::Status::unbounded) {
+    result.direction = program.lp().ray();
+    return result;
+  }
+  const Integer &value = program.lp().value(), &scale = program.lp().denominator();
+  const Integer num = shifted(value, std::max(0L, c.exponent)), den = shifted(scale, std::max(0L, -c.exponent));
+  result.lower = rational_to_double(num, den, -1);
+  result.upper = rational_to_double(num, den, 1);
+  result.point = nearest_parts(program.lp().numerators(), scale, 1);
+  return result;
+}
+
+}  // namespace pyregions

@@ -1,0 +1,100 @@
+// Layer 2. The last rung: decisions about one cell by exact linear programs over its integer rows, composed straight from
+// the weights. Every answer is a rational point or a combination of rows that holds as an equality of integers. Knows no
+// solver; a proposed set of rows only makes it faster.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "exact_lp.h"
+#include "predicates.h"
+
+namespace pyregions {
+
+class ExactRung {
+ public:
+  // extra: further rows a.x <= b, numbered from rows.size() on. Each public decision below has its own budget.
+  explicit ExactRung(const RowSystem& rows, std::vector<IntegerRow> extra = {});
+
+  // One group of coincident rows: a facet, with a point that violates exactly these rows, or redundant.
+  struct Side {
+    bool facet = false;
+    Parts witness;
+    Combination proof;  // own * a_i = sum terms a_j and sum terms b_j <= own * b_i
+  };
+  // support: rows that may imply the group. interior: strictly inside. ignored: rows to leave out (redundant ones).
+  Side side(const std::vector<Index>& group, const std::vector<Index>& support, const Parts& interior,
+            const std::vector<std::uint8_t>& ignored);
+  // The same claim from the support alone, by one exact solve: nothing when the support does not imply the row.
+  std::optional<Combination> implied(Index row, const std::vector<Index>& support);
+
+  // Integers mu > 0 and lambda of any sign with sum lambda_j a_j = mu * target over independent rows; nothing if none.
+  std::optional<std::pair<Integer, std::vector<Integer>>> solve(const std::vector<Index>& rows, const std::vector<Integer>& target);
+
+  // A point strictly inside all nonzero rows (extra ones included), or 0 = sum terms a_j with sum terms b_j <= 0. reach:
+  // slacks larger than this need not be sought.
+  struct Interior {
+    Parts point;  // no rows: there is none
+    Combination proof;
+  };
+  Interior interior(double reach);
+
+  // Integer u with A u <= 0 and A u != 0, or a combination with positive multipliers on all nonzero rows that vanishes.
+  struct Recession {
+    std::vector<Integer> direction;
+    Combination combination;
+  };
+  Recession recession();
+  // Integer u != 0 with A u = 0; empty when the rows have full rank; nothing in the rare case that a prime hides it.
+  std::optional<std::vector<Integer>> lineality();
+
+  // Radius of the largest ball: the centre of a nearly largest one with bounds, or u with a_j.u < 0 for all nonzero rows.
+  struct Ball {
+    std::vector<Integer> direction;
+    Parts center;
+    double lower = 0, upper = 0;
+    Combination combination;  // sum terms a_j = 0, sum terms b_j <= upper * sum terms |a_j|
+  };
+  Ball ball();
+
+  // Supremum of c.x / scale: a rational optimum, or a direction along which it grows.
+  struct Optimum {
+    std::vector<Integer> direction;
+    Parts point;          // rounded: within an ulp of an optimal point, not always inside
+    double lower = 0, upper = 0;
+    Combination combination;  // own * c = sum terms a_j
+  };
+  Optimum maximize(const DyadicVector& c);
+
+  // Exact signs of all slacks of the cell's rows, then of the extra ones, at a sum of doubles.
+  std::vector<int> signs(const Parts& point) const;
+
+ private:
+  class Program;
+  const IntegerRow& row(Index j);
+  bool is_zero(Index j);
+  Index count() const { return rows_.size() + static_cast<Index>(extra_.size()); }
+  Integer norm(const IntegerRow& row, bool up) const;
+  Combination original(const Integer& own, Index own_row, const std::vector<std::pair<Index, Integer>>& terms);
+  template <class Accept>
+  Parts round(const std::vector<Integer>& numerators, const Integer& denominator, const Accept& accept) const;
+
+  const RowSystem& rows_;
+  std::vector<IntegerRow> extra_;
+  std::vector<std::optional<IntegerRow>> cache_;
+  std::vector<long> exponent_;  // the true row is 2^exponent times the integer one
+};
+
+// Integers with the common power of two taken out: the row times 2^-exponent.
+IntegerRow integer_row(const ExactRow& row, long& exponent);
+// The nearest doubles of numerators / denominator, then of what is left, and so on.
+Parts nearest_parts(const std::vector<Integer>& numerators, const Integer& denominator, Index parts);
+// An integer vector scaled to size 1 and rounded.
+Vector rounded_direction(const std::vector<Integer>& direction);
+// The exact sum of the parts.
+DyadicVector exact_sum(const Parts& point);
+// num / den rounded to a double, to nearest, or outward when direction is -1 or 1.
+double rational_to_double(const Integer& num, const Integer& den, int direction = 0);
+
+}  // namespace pyregions

@@ -1,0 +1,102 @@
+// Layer 3. What floats leave open in a reduction: exact solves of the rows they propose, then exact programs.
+#include <algorithm>
+
+#include "exact_rung.h"
+#include "reducer.h"
+
+namespace pyregions {
+
+namespace detail {
+
+namespace {
+// Up to this dimension an exact program over the rows is cheaper than asking HiGHS for a proposal first.
+constexpr Index kFewInputs = 12;
+// The overshoot of the last least-distance solve, without any tilt: its rows are those that may meet in a tie.
+constexpr double kOvershoot = 0x1p-36;
+}  // namespace
+
+void Reducer::fall_back() {
+  for (const Index e : open_entries()) {
+    if (!is_open(e)) continue;
+    if (rows_.dim() > kFewInputs) settle_with_lp(e);
+    if (is_open(e)) settle_exactly(e);
+  }
+}
+
+void Reducer::settle_exactly(Index e) {
+  const Index R = frame_.rows(), K = frame_.dim;
+  std::vector<Index> support;
+  rows_.tally().active_set += 1;
+  const NearestPoint nearest = beyond(e, kOvershoot, 0.0, Vector(s(K), 0.0), Matrix());
+  for (const auto& [entry, value] : nearest.multipliers)
+    if (entry != R + 2 * K && value > 0) support.push_back(global_row(entry));
+  settle_group(group_of_[s(e)], support);
+}
+
+void Reducer::settle_group(Index g, const std::vector<Index>& support) {
+  const Index row = groups_[s(g)][0];
+  ExactRung rung(rows_);
+  try {
+    std::optional<Combination> implied = rung.implied(row, support);
+    if (implied) {
+      state_[s(g)] = State::redundant;
+      proof_[s(g)] = {row, Proof::exact, -1, {}, std::move(*implied)};
+      rows_.tally().exact += 1;
+      return;
+    }
+    std::vector<std::uint8_t> redundant(s(rows_.size()), 0);
+    for (std::size_t other = 0; other < groups_.size(); ++other)
+      if (state_[other] == State::redundant)
+        for (const Index j : groups_[other]) redundant[s(j)] = 1;
+    Parts center(1, rows_.dim());
+    std::copy(frame_.center.begin(), frame_.center.end(), center.data());
+    ExactRung::Side side = rung.side(groups_[s(g)], support, center, redundant);
+    rows_.tally().exact += 1;
+    state_[s(g)] = side.facet ? State::facet : State::redundant;
+    if (side.facet)
+      witness_[s(g)] = std::move(side.witness);
+    else
+      proof_[s(g)] = {row, Proof::exact, -1, {}, std::move(side.proof)};
+  } catch (const OutOfBudget&) {  // stays open
+  } catch (const UndecidedError&) {
+  }
+}
+
+}  // namespace detail
+
+Facets reduce_exactly(const RowSystem& rows, const Parts& interior) {
+  const auto at = [](Index i) { return static_cast<std::size_t>(i); };
+  Facets f;
+  const Grouping grouping = group_rows(rows);
+  for (Index j = 0; j < rows.size(); ++j)
+    if (rows.zero_rows()[at(j)]) f.zero_rows.push_back(j);
+  std::vector<std::uint8_t> redundant(at(rows.size()), 0);
+  std::vector<Parts> witnesses;
+  ExactRung rung(rows);
+  for (std::size_t g = 0; g < grouping.groups.size(); ++g) {
+    const std::vector<Index>& group = grouping.groups[g];
+    try {
+      ExactRung::Side side = rung.side(group, {}, interior, redundant);
+      rows.tally().exact += 1;
+      if (side.facet) {
+        f.groups.push_back(group);
+        f.on_domain.push_back(group.back() >= rows.units() ? 1 : 0);
+        if (side.witness.rows() > 1) f.fine.emplace(static_cast<Index>(witnesses.size()), side.witness);
+        witnesses.push_back(std::move(side.witness));
+      } else {
+        for (const Index j : group) redundant[at(j)] = 1;
+        f.redundant_groups.push_back(group);
+        f.proofs.push_back({group[0], Proof::exact, -1, {}, std::move(side.proof)});
+      }
+    } catch (const OutOfBudget&) {
+      rows.tally().undecided += 1;
+      f.undecided.push_back(group[0]);
+    }
+  }
+  f.witness = Matrix(static_cast<Index>(witnesses.size()), rows.dim());
+  for (std::size_t i = 0; i < witnesses.size(); ++i)
+    std::copy(witnesses[i].row(0), witnesses[i].row(0) + rows.dim(), f.witness.row(static_cast<Index>(i)));
+  return f;
+}
+
+}  // namespace pyregions
