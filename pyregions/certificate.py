@@ -1,14 +1,15 @@
 """Certificates as data: what a cell claims, as integers in JSON, for verify.py to replay from the network's file.
 
-Every number is an integer, as a JSON number or, from 2^53 on, as a string of hexadecimal digits; a point or a radius is
-``{"exponent": e, "ints": [...]}`` for ints * 2^e. Row j stands for h_j(x) = a_j.x - b_j <= 0, scaled to coprime integers:
-first the units (h_u = -z_u for piece 1, z_u for piece 0), then the domain's rows. The claims, with lambda > 0 throughout:
+Every number is an integer, as a JSON number or, from 2^53 on, as a string of hexadecimal digits; a point or a radius
+is ``{"exponent": e, "ints": [...]}`` for ints * 2^e. Row j stands for h_j(x) = a_j.x - b_j <= 0, scaled to coprime
+integers: first the units (h_u = -z_u for piece 1, z_u for piece 0), then the domain's rows. The claims, with
+lambda > 0 throughout:
 
 * ``interior``: a point with h_j < 0 in every row that is not constant. ``zero_rows``: the constant ones.
-* ``facets``: groups of coincident rows with a point that violates exactly these. Groups with different hyperplanes are
-  listed apart, so the segment from the interior point to the witness leaves the cell through this facet alone.
-* ``redundant``: groups with mu a_i = sum lambda_j a_j over rows j outside the group, and sum lambda_j b_j <= mu b_i, for
-  the first row i. ``unproven``: groups for which neither is known.
+* ``facets``: groups of coincident rows with a point that violates exactly these. As other groups are on other
+  hyperplanes, the segment from the interior point to the witness leaves the cell through this facet alone.
+* ``redundant``: groups with mu a_i = sum lambda_j a_j over rows j outside the group, and sum lambda_j b_j <= mu b_i,
+  for the first row i. ``unproven``: groups for which neither is known.
 * ``neighbors``: per facet without a row of the domain, the units that change their piece across it.
 * ``bounded``: rows of full rank with sum lambda_j a_j = 0; or a direction u != 0 with a_j.u <= 0 for all j.
 * ``modulo_lineality``: all rows that are not constant with sum lambda_j a_j = 0; or u with some a_j.u < 0 besides.
@@ -34,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .equalities import Equalities, Equality, whole
+from .equalities import Equalities, Equality, exactly, proposed, whole
 from .exact import Exact, ExactNetwork
 from .network_file import contents
 from .replay_exact import point_sum
@@ -119,8 +120,8 @@ class Writer:
         """The claims of boundedness, as it is and modulo lineality."""
         raw = answer.certificate
         if answer.bounded:
-            found = self.box() or self.equalities.spread(raw) or self.given(raw["exact"]) or self.cancelled()
-            return {"bounded": self.multipliers(found), "modulo_lineality": None}
+            full = self.box() or self.equalities.spread(raw) or self.given(raw["exact"]) or self.cancelled()
+            return {"bounded": self.multipliers(full), "modulo_lineality": None}
         found = [raw["recession"], raw["line"], integers(answer.direction)]
         steep = next((u for u in found if self.recedes(u, True)), None)
         if steep is None and answer.modulo_lineality is False and self.cell is not None:
@@ -155,7 +156,7 @@ class Writer:
         """A vanishing combination that the core holds in integers."""
         if not exact[1]:
             return None
-        return self.equalities.checked(Fraction(0), 0, {j: Fraction(v) for j, v in exact[1].items()})
+        return self.equalities.checked(Fraction(0), 0, exactly(exact)[1])
 
     def cancelled(self) -> Equality | None:
         """A vanishing combination of all rows that are not constant, by an exact program."""
@@ -171,11 +172,10 @@ class Writer:
             return self.direction(u) if all(slopes[j] < 0 for j in self.nonzero) else None
         lower, upper = ball.radius_bounds
         claim: Json = {"center": dyadic(point_sum(ball.center_parts)), "lower": dyadic(Exact.of([max(lower, 0.0)]))}
-        terms = {int(r): Fraction(float(v)) for r, v in zip(raw["mul_rows"], raw["mul_values"]) if v}
         if int(raw["kind"]) == EXACT:
             equality = self.given(raw["exact"])
         else:
-            equality = self.equalities.vanishing(terms, int(raw["kind"]), int(raw["stage"]))
+            equality = self.equalities.vanishing(proposed(raw), int(raw["kind"]), int(raw["stage"]))
         if equality is None and self.cell is not None:
             equality = self.given(_core.exact_ball(self.cell)[2])
         claim["upper"] = None if equality is None else self.radius_bound(equality, upper)

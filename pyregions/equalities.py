@@ -1,13 +1,13 @@
 """Proofs in floats turned into equalities of integers: combinations of rows that vanish or make a multiple of a row.
 
-The core proves most claims with multipliers that are doubles and a residual which it bounds. Here the residual is carried
-by further rows exactly - bounds of coordinates, the rows of a stage, a basis of the rows - and where that is impossible
-the exact rung is asked for an equality of its own.
+The core proves most claims with multipliers that are doubles and a residual which it bounds. Here further rows carry
+the residual exactly - bounds of coordinates, the rows of a stage, a basis of the rows - and where none can, the exact
+rung is asked for an equality of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 
 from . import _core
 from .replay_facets import Implied, ratio
-from .replay_rows import BASIS, BOX, ENCLOSURE, EXACT, OPPOSITE, PARALLEL, STAGE, Rows, Sparse
+from .replay_rows import BASIS, ENCLOSURE, EXACT, OPPOSITE, PARALLEL, STAGE, Rows, Sparse
 
 if TYPE_CHECKING:
     from ._core import Cell
@@ -51,6 +51,17 @@ def whole(values: Sequence[Fraction]) -> list[int]:
     ints = [int(value * scale) for value in values]
     divisor = gcd(*ints) or 1
     return [v // divisor for v in ints]
+
+
+def exactly(combination: tuple[int, dict[int, int]]) -> tuple[Fraction, Sparse]:
+    """A combination that the core holds in integers."""
+    own, terms = combination
+    return Fraction(own), {row: Fraction(value) for row, value in terms.items()}
+
+
+def proposed(raw: Any) -> Sparse:
+    """The multipliers in doubles of a raw answer of the core."""
+    return {int(r): Fraction(float(v)) for r, v in zip(raw["mul_rows"], raw["mul_values"], strict=True) if v}
 
 
 class Equalities:
@@ -127,11 +138,12 @@ class Equalities:
         weights = -mu.ints[0] * self.rows.sides[units]
         if (weights < 0).any():
             return None
-        return {units.start + int(k): Fraction(int(weights[k])) * Fraction(2) ** mu.exponent for k in np.flatnonzero(weights)}
+        unit = Fraction(2) ** mu.exponent
+        return {units.start + int(k): int(weights[k]) * unit for k in np.flatnonzero(weights)}
 
     def solve(self, basis: Sequence[int], g: Vector) -> Sparse | None:
         """Multipliers of any sign on independent rows that make g."""
-        columns = [whole_row for row in basis for whole_row in [[int(v) for v in self.normals.ints[row]]]]
+        columns = [[int(v) for v in self.normals.ints[row]] for row in basis]
         scale = lcm(*(value.denominator for value in g)) if g else 1
         found = _core.exact_solve(columns, [int(value * scale) for value in g], self.seconds)
         if found is None:
@@ -175,51 +187,42 @@ class Equalities:
 
     def implied(self, claim: Implied) -> Equality | None:
         """own a_i = sum lambda_j a_j with sum lambda_j b_j <= own b_i, for the first row of a group; None if open."""
+        row = claim.group[0]
+        for own, terms in self.proposals(claim):
+            found = self.checked(own, row, terms, claim.group)
+            if found is not None and found.gap >= 0:
+                return found
+        return None
+
+    def proposals(self, claim: Implied) -> Iterator[tuple[Fraction, Sparse]]:
+        """Multipliers to be tried, the last ones by an exact program."""
         row, one = claim.group[0], Fraction(1)
-        found: Equality | None = None
         if claim.kind == EXACT and claim.exact is not None:
-            own, terms = claim.exact
-            found = self.checked(Fraction(own), row, {j: Fraction(v) for j, v in terms.items()}, claim.group)
+            yield exactly(claim.exact)
         elif claim.kind == PARALLEL:
-            found = self.parallel(claim)
+            [other] = claim.multipliers
+            k = self.axis(row)
+            yield one, {other: self.normals.fraction(row, k) / self.normals.fraction(other, k)}
         elif claim.kind == BASIS:
-            solved = self.solve(list(claim.multipliers), self.normal(row))
-            found = None if solved is None else self.checked(one, row, solved, claim.group)
+            yield one, self.solve(list(claim.multipliers), self.normal(row)) or {}
         else:
-            minus = {j: -v for j, v in claim.form().items()}  # lambda - e_i
-            extra = self.by_stage(minus, claim.stage) if claim.kind == STAGE else None
-            if claim.kind in (BOX, ENCLOSURE):
-                residual = [-value for value in self.form(minus)[0]]
+            lack = {j: -v for j, v in claim.form().items()}  # lambda - e_i, whose normals should sum to 0
+            if claim.kind == STAGE:
+                yield one, add(claim.multipliers, self.by_stage(lack, claim.stage) or {})
+            else:
+                residual = [-value for value in self.form(lack)[0]]
                 for carry in (self.by_bounds, self.by_basis):
-                    extra = carry(residual)
-                    found = None if extra is None else self.checked(one, row, add(claim.multipliers, extra), claim.group)
-                    if found is not None and found.gap >= 0:
-                        break
-            elif extra is not None:
-                found = self.checked(one, row, add(claim.multipliers, extra), claim.group)
-        if found is not None and found.gap >= 0:
-            return found
-        return self.implied_exactly(claim)
+                    yield one, add(claim.multipliers, carry(residual) or {})
+        if self.cell is not None and (program := self.cell.exact_redundancy(row)) is not None:
+            yield exactly(program)
 
-    def parallel(self, claim: Implied) -> Equality | None:
-        """One other row in the same direction."""
-        row, [other] = claim.group[0], claim.multipliers
-        k = int(np.flatnonzero(self.normals.ints[row] != 0)[0])
-        factor = self.normals.fraction(row, k) / self.normals.fraction(other, k)
-        return self.checked(Fraction(1), row, {other: factor}, claim.group)
-
-    def implied_exactly(self, claim: Implied) -> Equality | None:
-        """The same by an exact program."""
-        answer = self.cell.exact_redundancy(claim.group[0]) if self.cell is not None else None
-        if answer is None:
-            return None
-        own, terms = answer
-        found = self.checked(Fraction(own), claim.group[0], {j: Fraction(v) for j, v in terms.items()}, claim.group)
-        return found if found is not None and found.gap >= 0 else None
+    def axis(self, row: int) -> int:
+        """The first coordinate that a row depends on."""
+        return int(np.flatnonzero(self.normals.ints[row] != 0)[0])
 
     def spread(self, raw: Any) -> Equality | None:
         """The positive vanishing combination behind a proof that the cell is bounded; its basis is kept for others."""
-        terms = {int(r): Fraction(float(v)) for r, v in zip(raw["mul_rows"], raw["mul_values"]) if v}
+        terms = proposed(raw)
         basis = [int(row) for row in raw["basis_rows"]]
         if not basis:
             return None
@@ -231,9 +234,9 @@ class Equalities:
 
     def empty(self, raw: Any) -> Equality | None:
         """A vanishing combination with sum lambda_j b_j <= 0, for a cell without interior."""
-        kind, terms = int(raw["kind"]), {int(r): Fraction(float(v)) for r, v in zip(raw["mul_rows"], raw["mul_values"]) if v}
+        kind, terms = int(raw["kind"]), proposed(raw)
         if kind == EXACT:
-            return self.checked(Fraction(0), 0, {j: Fraction(v) for j, v in raw["exact"][1].items()})
+            return self.checked(Fraction(0), 0, exactly(raw["exact"])[1])
         if kind == OPPOSITE:
             return self.opposite(sorted(terms))
         return self.vanishing(terms, BASIS if kind == ENCLOSURE else kind, int(raw["stage"]))
@@ -243,6 +246,6 @@ class Equalities:
         first = pair[0]
         if len(pair) == 1:
             return self.checked(Fraction(0), 0, {first: Fraction(1)})
-        k = int(np.flatnonzero(self.normals.ints[first] != 0)[0])
+        k = self.axis(first)
         weights = [abs(self.normals.fraction(row, k)) for row in pair]
         return self.checked(Fraction(0), 0, dict(zip(pair, reversed(weights))))
