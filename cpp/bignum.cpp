@@ -130,6 +130,12 @@ Vector DyadicVector::to_doubles() const {
   return result;
 }
 
+DyadicVector exact_point(const Matrix& parts) {
+  DyadicVector sum(parts.cols());
+  for (Index p = 0; p < parts.rows(); ++p) sum.add(DyadicVector(parts.row(p), parts.cols()));
+  return sum;
+}
+
 Dyadic dot(const DyadicVector& x, const DyadicVector& y) {
   if (x.size() != y.size()) throw std::invalid_argument("dot: lengths differ");
   Dyadic result;

@@ -43,6 +43,9 @@ struct DyadicVector {
   Vector to_doubles() const;
 };
 
+// The exact sum of the rows of `parts`; requires finite values.
+DyadicVector exact_point(const Matrix& parts);
+
 Dyadic dot(const DyadicVector& x, const DyadicVector& y);
 
 // 0 when x and y are not parallel (or one of them is zero), else the sign of the factor t in y = t x.

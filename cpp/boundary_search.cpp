@@ -140,8 +140,12 @@ bool BoundarySearch::implied_by_basis(const Matrix& output, const SparseRow& cel
   std::vector<Index> basis;
   for (const auto& term : cell) basis.push_back(term.first);
   const Network::Forms f = net_.backward(rows_.pattern(), Matrix(1, net_.units()), output, 0);
-  if (!(sup_by_basis(rows_, basis, f) <= 0)) return false;
-  rows_.tally().basis += 1;
+  LinearTarget target;
+  for (Index o = 0; o < output.cols(); ++o)
+    if (output(0, o) != 0) target.outputs.emplace_back(o, output(0, o));
+  const BasisBound bound = bound_by_basis(rows_, basis, f, target, 0);
+  if (!(bound.sup <= 0)) return false;
+  ++(bound.refined ? rows_.tally().refine : rows_.tally().basis);
   return true;
 }
 

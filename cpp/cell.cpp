@@ -61,6 +61,13 @@ std::vector<int> unit_signs(const Network& network, const double* point) {
     open = open || (signs[at(u)] == 0 && error != 0.0);
   }
   if (!open) return signs;
+  const RefinedVector refined = network.forward_refined(nullptr, one).pre;
+  open = false;
+  for (Index u = 0; u < network.units(); ++u) {
+    signs[at(u)] = refined[u].sign();
+    open = open || (signs[at(u)] == 0 && !refined[u].exact_zero());
+  }
+  if (!open) return signs;
   const Network::ExactValues exact = network.forward_exact(DyadicVector(point, network.inputs()));
   for (const Network::Stage& s : network.stages()) {
     const DyadicVector& z = exact.pre[static_cast<std::size_t>(&s - network.stages().data())];

@@ -109,7 +109,7 @@ class Cell {
   std::optional<DecisionBoundaries> boundaries_;
 };
 
-// The exact sign of every unit at a point (-1, 0, 1), by triage, then integers.
+// The exact sign of every unit at a point (-1, 0, 1), by triage, double-double, then integers.
 std::vector<int> unit_signs(const Network& network, const double* point);
 
 // The cell of a point. any: a tie is broken as in the direction of the domain's interior point, then e_1, ..., e_d;

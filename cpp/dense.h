@@ -7,6 +7,13 @@
 #include <limits>
 #include <vector>
 
+// Before a hot loop: compiled once per kind of CPU, the best one chosen at load time.
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
+#define PYREGIONS_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define PYREGIONS_CLONES
+#endif
+
 namespace pyregions {
 
 using Index = std::ptrdiff_t;

@@ -12,6 +12,7 @@
 
 #include "bignum.h"
 #include "dense.h"
+#include "double_double.h"
 
 namespace pyregions {
 
@@ -104,6 +105,21 @@ class Network {
   // Multipliers of units in stages before root must be 0 (std::invalid_argument otherwise).
   Forms backward(const Pattern& p, const Matrix& unit_multipliers, const Matrix& output_multipliers,
                  int root = 0) const;
+
+  // ---- refined passes: double-double with a radius, one point or form at a time. Laws as above, see Refined.
+  struct RefinedValues {
+    RefinedVector pre, out;  // units, outputs
+  };
+  // The point is the unevaluated sum of the rows of `parts`. held = null: the network itself.
+  RefinedValues forward_refined(const Pattern* held, const Matrix& parts, bool linear = false) const;
+  struct RefinedForm {
+    RefinedVector g;
+    Refined c;
+  };
+  // Sparse multipliers: (unit, value) and (output, value).
+  using RefinedEntries = std::vector<std::pair<Index, DoubleDouble>>;
+  RefinedForm backward_refined(const Pattern& p, const RefinedEntries& unit_multipliers,
+                               const RefinedEntries& output_multipliers, int root = 0) const;
 
   // ---- exact passes (integers with one exponent per stage).
   struct ExactValues {

@@ -23,12 +23,6 @@
 
 #include "dense.h"
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
-#define PYREGIONS_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define PYREGIONS_CLONES
-#endif
-
 namespace pyregions {
 
 constexpr double kFloor = 0x1p-500;

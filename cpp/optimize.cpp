@@ -105,13 +105,17 @@ bool prove_unbounded(const RowSystem& rows, const Frame& frame, const Network::F
   return false;
 }
 
-// The supremum bounded by the verified basis of the solver; infinite when that proves nothing.
-double upper_by_basis(const RowSystem& rows, const Frame& frame, const Network::Forms& objective, const LpResult& lp) {
+// The supremum of c.x + q.f bounded by the verified basis of the solver; infinite when that proves nothing.
+double upper_by_basis(const RowSystem& rows, const Frame& frame, const Network::Forms& objective, const Vector& c, const Vector& q,
+                      const LpResult& lp) {
   std::vector<Index> basis;
   for (const int j : lp.basis_rows) basis.push_back(frame.row[at(j)]);
   for (const int k : lp.basis_bounds) basis.push_back(lp.bound_duals[at(k)] > 0 ? frame.upper_row[at(k)] : frame.lower_row[at(k)]);
-  if (std::find(basis.begin(), basis.end(), Index{-1}) != basis.end()) return kInf;
-  return sup_by_basis(rows, basis, objective);
+  LinearTarget target;
+  for (std::size_t o = 0; o < q.size(); ++o)
+    if (q[o] != 0) target.outputs.emplace_back(static_cast<Index>(o), q[o]);
+  target.direct = c;
+  return bound_by_basis(rows, basis, objective, target, kInf).sup;
 }
 
 // The step from the frame's centre to the nearest point of the cell, and its multipliers.
@@ -217,7 +221,7 @@ Extremum Cell::maximize(const Vector& c, const Vector& q) {
     result.upper = sup_over_box(f, rows_.domain().lower, rows_.domain().upper)[0];
   else if (enclosure().finite())
     result.upper = sup_over_box(f, enclosure().lower, enclosure().upper)[0];
-  if (std::isinf(result.upper)) result.upper = upper_by_basis(rows_, frame, objective, lp);
+  if (std::isinf(result.upper)) result.upper = upper_by_basis(rows_, frame, objective, c, q, lp);
   return result;
 }
 

@@ -109,6 +109,8 @@ const std::vector<std::uint8_t>& RowSystem::zero_rows() const {
     } else if (largest == 0.0 && rows.A_err[at(i)] == 0.0) {
       ++tally_.triage;
       zero_[at(i)] = 1;  // structurally zero: no live input
+    } else if (nonzero_refined(i)) {
+      ++tally_.refine;
     } else {
       ++tally_.exact;
       zero_[at(i)] = exact_row(i).a.all_zero() ? 1 : 0;
@@ -185,11 +187,17 @@ std::vector<int> RowSystem::slack_signs(const double* point, bool linear) const 
   }
   tally_.tight += static_cast<long>(open.size() - left.size());
   if (left.empty()) return signs;
-  // The refining rung (double-double) goes here.
-  const DyadicVector x(point, dim());
+  decide_refined(one, linear, left, signs);
+  decide_exactly(one, linear, left, signs);
+  return signs;
+}
+
+void RowSystem::decide_exactly(const Matrix& parts, bool linear, const std::vector<Index>& open, std::vector<int>& signs) const {
+  if (open.empty()) return;
+  const DyadicVector x = exact_point(parts);
   Network::ExactValues values;
-  if (left.front() < units_) values = network_->forward_exact(x, &pattern_, linear);
-  for (const Index j : left) {
+  if (open.front() < units_) values = network_->forward_exact(x, &pattern_, linear);
+  for (const Index j : open) {
     if (j < units_) {
       const auto [stage, unit] = network_->stage_of(j);
       signs[at(j)] = -static_cast<int>(side(j)) * values.pre[at(stage)][unit].sign();
@@ -199,13 +207,21 @@ std::vector<int> RowSystem::slack_signs(const double* point, bool linear) const 
       signs[at(j)] = linear ? -product.sign() : row.b.compare(product);
     }
   }
-  tally_.exact += static_cast<long>(left.size());
-  return signs;
+  tally_.exact += static_cast<long>(open.size());
 }
 
 bool RowSystem::strictly_inside(const double* point) const {
   if (!std::all_of(point, point + dim(), [](double v) { return std::isfinite(v); })) return false;
-  const std::vector<int> signs = slack_signs(point);
+  return strictly_slack(slack_signs(point));
+}
+
+bool RowSystem::strictly_inside(const Matrix& parts) const {
+  const double* end = parts.data() + parts.rows() * parts.cols();
+  if (!std::all_of(parts.data(), end, [](double v) { return std::isfinite(v); })) return false;
+  return strictly_slack(slack_signs(parts));
+}
+
+bool RowSystem::strictly_slack(const std::vector<int>& signs) const {
   for (Index j = 0; j < size(); ++j) {
     if (signs[at(j)] < 0) return false;
     if (signs[at(j)] == 0 && !zero_rows()[at(j)]) return false;

@@ -6,6 +6,7 @@
 // piece 0, so every check runs the network and never reads a composed matrix, except where an interval of it is enough.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -46,7 +47,7 @@ struct Tally {
   long triage = 0;     // float64 with the normwise bound
   long tight = 0;      // float64 with the elementwise bound
   long basis = 0;      // verified basis
-  long refine = 0;     // double-double refinement: the place of the next rung, not built yet
+  long refine = 0;     // double-double with a radius
   long exact = 0;      // integers
   long undecided = 0;
   long active_set = 0, lps = 0, interior = 0;  // proposals asked from the solvers
@@ -84,7 +85,7 @@ class RowSystem {
   // Rigorous enclosures of the Euclidean norms of the exact rows.
   const Vector& norm_lower() const;
   const Vector& norm_upper() const;
-  // Exactly zero normals (decided by structure, triage or the exact backward pass), computed once.
+  // Exactly zero normals (decided by structure, triage, or a backward pass in double-double or integers), computed once.
   const std::vector<std::uint8_t>& zero_rows() const;
 
   // Slacks of all rows at points (rows of the matrix) with bounds; linear: directions, -a_j.u. M x size().
@@ -96,11 +97,21 @@ class RowSystem {
   std::vector<int> slack_signs(const double* point, bool linear = false) const;
   // True when every nonzero row is strictly slack at the point (an interior witness), decided by the ladder.
   bool strictly_inside(const double* point) const;
+  // The same for a point that is the unevaluated sum of the rows of `parts` (at least one).
+  std::vector<int> slack_signs(const Matrix& parts, bool linear = false) const;
+  bool strictly_inside(const Matrix& parts) const;
+  // Slacks in double-double, for such a point: Law of Refined, row by row.
+  RefinedVector refined_slacks(const Matrix& parts, bool linear = false) const;
 
   // sum_j mu_j h_j(x) = g.x + c, one form per sparse row of multipliers, with bounds.
   Network::Forms forms(const std::vector<SparseRow>& multipliers) const;
   // The same in the pre-activations of a stage: mu over unit rows of stages >= stage only.
   Network::Forms stage_forms(const std::vector<SparseRow>& multipliers, int stage) const;
+  // The same in double-double, straight from the weights, for one sparse row of double-double multipliers; plus
+  // sum_o outputs_o f_o(x) + direct.x (empty: 0).
+  using RefinedRow = Network::RefinedEntries;  // (row, multiplier)
+  Network::RefinedForm refined_form(const RefinedRow& multipliers, const RefinedRow& outputs = {},
+                                    const Vector& direct = {}) const;
   ExactRow exact_row(Index row) const;
   // a_i = t a_j with t > 0, exactly. Requires: neither is zero.
   bool parallel(Index i, Index j) const;
@@ -112,6 +123,13 @@ class RowSystem {
   double exact_budget() const { return exact_budget_; }
 
  private:
+  // The last rungs, for the rows still open; they and the tally are changed.
+  void decide_refined(const Matrix& parts, bool linear, std::vector<Index>& open, std::vector<int>& signs) const;
+  void decide_exactly(const Matrix& parts, bool linear, const std::vector<Index>& open, std::vector<int>& signs) const;
+  bool strictly_slack(const std::vector<int>& signs) const;
+  bool nonzero_refined(Index row) const;  // proven by a backward pass in double-double
+  Refined refined_domain_slack(Index row, const RefinedVector& x, bool linear) const;
+
   std::shared_ptr<const Network> network_;
   Pattern pattern_;
   std::shared_ptr<const Domain> domain_;
@@ -158,19 +176,44 @@ std::vector<std::uint8_t> check_by_box(const RowSystem& rows, const std::vector<
 std::vector<std::uint8_t> check_by_stage(const RowSystem& rows, const std::vector<SparseRow>& forms, int stage,
                                          const std::vector<std::vector<Index>>& own);
 
-// Verified basis: `basis` are dim() rows. Encloses the exact multipliers lambda of target = sum lambda_j a_j (target a
-// linear form with per-coefficient bounds) when the basis is proven regular.
+// Verified basis: `basis` are dim() rows, B the matrix of their exact normals. regular: |I - R B| <= epsilon < 1 in the
+// maximum norm of rows, so B is regular.
+struct BasisInverse {
+  bool regular = false;
+  double epsilon = 0;
+  Matrix R;
+};
+BasisInverse invert_basis(const RowSystem& rows, const std::vector<Index>& basis);
+
+// Encloses the exact multipliers lambda of target = sum lambda_j a_j (target a linear form with per-coefficient bounds)
+// when the basis is proven regular.
 struct BasisEnclosure {
   bool regular = false;
   Vector lambda, radius;
 };
 BasisEnclosure enclose_multipliers(const RowSystem& rows, const std::vector<Index>& basis, const double* target,
                                    double target_error);
-// An upper bound of the first form over {a_j.x <= b_j, j in basis} when the exact multipliers are proven positive, else
-// infinity. lambda: the approximate multipliers.
-double sup_by_basis(const RowSystem& rows, const std::vector<Index>& basis, const Network::Forms& form,
-                    Vector* lambda = nullptr);
-// Row i redundant by the verified basis: all multipliers > 0 and lambda.b < b_i.
+// sum_j rows_j h_j(x) + sum_o outputs_o f_o(x) + direct.x, given by what defines it, so that any rung can evaluate it.
+struct LinearTarget {
+  SparseRow rows, outputs;
+  Vector direct;  // empty: 0
+};
+// An upper bound of the target over {a_j.x <= b_j, j in basis} when the exact multipliers are proven positive, else
+// infinity: in float64 with `form`, the float form of the target; where that leaves the sign of a multiplier open or is
+// not below `enough`, with multipliers refined in double-double, straight from the weights. A basis that floats cannot
+// prove regular, or a multiplier proven negative, ends it.
+struct BasisBound {
+  double sup = std::numeric_limits<double>::infinity();
+  bool refined = false;  // the rung that found it
+  Vector lambda;
+};
+BasisBound bound_by_basis(const RowSystem& rows, const std::vector<Index>& basis, const Network::Forms& form,
+                          const LinearTarget& target, double enough);
+// Row i redundant by the verified basis: all multipliers > 0 and lambda.b < b_i. Counts itself, as basis or refine.
 bool check_by_basis(const RowSystem& rows, Index row, const std::vector<Index>& basis, SparseRow& multipliers);
+
+// A proposal: the solution of a_j.x = b_j, j in basis, near x as a sum of two doubles (2 x dim()), by a few steps with
+// double-double residuals. inverse: an approximate inverse of the basis, computed if null.
+Matrix refine_vertex(const RowSystem& rows, const std::vector<Index>& basis, const Vector& x, const Matrix* inverse = nullptr);
 
 }  // namespace pyregions

@@ -345,7 +345,6 @@ void Reducer::prove_by_basis(Index entry, const std::vector<std::pair<Index, dou
   const Index g = group_of_[s(entry)];
   SparseRow enclosed;
   if (static_cast<Index>(basis.size()) != rows_.dim() || !check_by_basis(rows_, groups_[s(g)][0], basis, enclosed)) return;
-  rows_.tally().basis += 1;
   state_[s(g)] = State::redundant;
   proof_[s(g)] = {groups_[s(g)][0], Proof::basis, -1, enclosed};
 }

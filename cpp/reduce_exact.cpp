@@ -11,52 +11,61 @@ namespace detail {
 namespace {
 // Up to this dimension an exact program over the rows is cheaper than asking HiGHS for a proposal first.
 constexpr Index kFewInputs = 12;
-// The overshoot of the last least-distance solve, without any tilt: its rows are those that may meet in a tie.
-constexpr double kOvershoot = 0x1p-36;
+// Overshoot of a least-distance solve without tilt, whose rows are those that may meet in a tie: small against the
+// slack, large against the solver's tolerance.
+constexpr double kOvershoot = 0x1p-20;
 }  // namespace
 
 void Reducer::fall_back() {
-  for (const Index e : open_entries()) {
-    if (!is_open(e)) continue;
-    if (rows_.dim() > kFewInputs) settle_with_lp(e);
+  for (const Index e : open_entries())
     if (is_open(e)) settle_exactly(e);
-  }
 }
 
 void Reducer::settle_exactly(Index e) {
-  const Index R = frame_.rows(), K = frame_.dim;
+  const Index R = frame_.rows(), K = frame_.dim, g = group_of_[s(e)];
   std::vector<Index> support;
   rows_.tally().active_set += 1;
   const NearestPoint nearest = beyond(e, kOvershoot, 0.0, Vector(s(K), 0.0), Matrix());
   for (const auto& [entry, value] : nearest.multipliers)
     if (entry != R + 2 * K && value > 0) support.push_back(global_row(entry));
-  settle_group(group_of_[s(e)], support);
+  if (settle_by_support(g, support)) return;
+  if (rows_.dim() > kFewInputs) {
+    support = settle_with_lp(e);
+    if (!is_open(e) || settle_by_support(g, support)) return;
+  }
+  settle_by_program(g, support);
 }
 
-void Reducer::settle_group(Index g, const std::vector<Index>& support) {
+// One exact solve: the rows imply the group with the multipliers that they have to have.
+bool Reducer::settle_by_support(Index g, const std::vector<Index>& support) {
   const Index row = groups_[s(g)][0];
-  ExactRung rung(rows_);
   try {
-    std::optional<Combination> implied = rung.implied(row, support);
-    if (implied) {
-      state_[s(g)] = State::redundant;
-      proof_[s(g)] = {row, Proof::exact, -1, {}, std::move(*implied)};
-      rows_.tally().exact += 1;
-      return;
-    }
-    std::vector<std::uint8_t> redundant(s(rows_.size()), 0);
-    for (std::size_t other = 0; other < groups_.size(); ++other)
-      if (state_[other] == State::redundant)
-        for (const Index j : groups_[other]) redundant[s(j)] = 1;
-    Parts center(1, rows_.dim());
-    std::copy(frame_.center.begin(), frame_.center.end(), center.data());
-    ExactRung::Side side = rung.side(groups_[s(g)], support, center, redundant);
+    std::optional<Combination> implied = ExactRung(rows_).implied(row, support);
+    if (!implied) return false;
+    state_[s(g)] = State::redundant;
+    proof_[s(g)] = {row, Proof::exact, -1, {}, std::move(*implied)};
+    rows_.tally().exact += 1;
+    return true;
+  } catch (const OutOfBudget&) {
+    return false;
+  }
+}
+
+void Reducer::settle_by_program(Index g, const std::vector<Index>& support) {
+  std::vector<std::uint8_t> redundant(s(rows_.size()), 0);
+  for (std::size_t other = 0; other < groups_.size(); ++other)
+    if (state_[other] == State::redundant)
+      for (const Index j : groups_[other]) redundant[s(j)] = 1;
+  Parts center(1, rows_.dim());
+  std::copy(frame_.center.begin(), frame_.center.end(), center.data());
+  try {
+    ExactRung::Side side = ExactRung(rows_).side(groups_[s(g)], support, center, redundant);
     rows_.tally().exact += 1;
     state_[s(g)] = side.facet ? State::facet : State::redundant;
     if (side.facet)
       witness_[s(g)] = std::move(side.witness);
     else
-      proof_[s(g)] = {row, Proof::exact, -1, {}, std::move(side.proof)};
+      proof_[s(g)] = {groups_[s(g)][0], Proof::exact, -1, {}, std::move(side.proof)};
   } catch (const OutOfBudget&) {  // stays open
   } catch (const UndecidedError&) {
   }

@@ -71,9 +71,10 @@ class Reducer {
   void prove_by_basis(Index entry, const std::vector<std::pair<Index, double>>& multipliers);
   NearestPoint beyond(Index e, double overshoot, double tilt, const Vector& lean, const Matrix& gram) const;
   void finish_once(double overshoot, double tilt);
-  void settle_with_lp(Index entry);
+  std::vector<Index> settle_with_lp(Index entry);  // the rows that carry the optimum
   void settle_exactly(Index entry);
-  void settle_group(Index group, const std::vector<Index>& support);
+  bool settle_by_support(Index group, const std::vector<Index>& support);
+  void settle_by_program(Index group, const std::vector<Index>& support);
 
   static std::size_t s(Index i) { return static_cast<std::size_t>(i); }
 

@@ -37,7 +37,7 @@ def verify(cell: Geometry, sample: int | None = None, seed: int = 0) -> Verifica
     rows = Rows(cell._exact, cell.pattern, cell._rows)
     counts: dict[str, int] = {"pattern": 1}
     missing: dict[str, int] = {}
-    witness = point_sum(cell.witness_parts)
+    witness = point_sum(cell.witness, cell.witness_parts)
     check_pattern(rows, witness)
     facets = cell.facets
     groups, redundant = claims_of(facets)
@@ -48,7 +48,7 @@ def verify(cell: Geometry, sample: int | None = None, seed: int = 0) -> Verifica
     picked = draw("groups", len(both))
     check_groups(rows, both, picked, witness)
     picks = draw("facets", len(groups))
-    check_facets(rows, groups, facets, picks)
+    check_facets(rows, groups, facets.witnesses, picks, facets.raw["fine"])
     mine = draw("redundant", len(redundant))
     box = None
     kinds = {redundant[k].kind for k in mine}

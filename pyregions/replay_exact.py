@@ -15,21 +15,19 @@ from .replay_rows import Rows, require
 Integers = Mapping[int, int]  # row -> multiplier
 
 
-def point_sum(parts: NDArray[np.float64]) -> Exact:
-    """The exact sum (1, d) of the rows of an array (parts, d)."""
-    return Exact.of(parts).sum(axis=0)[None]
+def point_sum(leading: NDArray[np.float64], parts: NDArray[np.float64] | None) -> Exact:
+    """A point (1, d): its leading part (d,), and the further rows of its parts (parts, d) where there are any."""
+    point = Exact.of(leading[None])
+    for part in () if parts is None else parts[1:]:
+        point = point + Exact.of(part[None])
+    return point
 
 
 def points_with(leading: NDArray[np.float64], fine: Mapping[int, NDArray[np.float64]], chosen: Sequence[int]) -> Exact:
     """The chosen points (M, d), those in ``fine`` as the sum of their parts."""
-    points = Exact.of(leading[list(chosen)])
-    for k, index in enumerate(chosen):
-        if index in fine:
-            rest = np.zeros((len(chosen), leading.shape[1]))
-            for part in fine[index][1:]:
-                rest[k] = part
-                points = points + Exact.of(rest)
-    return points
+    if not any(k in fine for k in chosen):
+        return Exact.of(leading[list(chosen)])
+    return Exact.concatenate([point_sum(leading[k], fine.get(k)) for k in chosen], 0)
 
 
 def implied_exactly(rows: Rows, group: Sequence[int], claim: tuple[int, Integers], name: str) -> None:

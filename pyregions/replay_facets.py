@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import VerificationError
 from .exact import Exact
@@ -84,10 +85,12 @@ def ratio(rows: Rows, i: int, j: int) -> Fraction | None:
     return Fraction(q, p)
 
 
-def check_facets(rows: Rows, groups: list[list[int]], facets: Facets, chosen: Sequence[int]) -> None:
+def check_facets(
+    rows: Rows, groups: list[list[int]], witness: NDArray[np.float64], chosen: Sequence[int], fine: Any = None
+) -> None:
     """Each witness violates exactly the rows of its group; with an interior witness the group is a facet."""
     for block in blocks(chosen):
-        signs = rows.values(points_with(facets.witnesses, facets.raw["fine"], block)).sign()
+        signs = rows.values(points_with(witness, fine or {}, block)).sign()
         for k, found in zip(block, signs, strict=True):
             expected = np.zeros(rows.count, dtype=bool)
             expected[groups[k]] = True

@@ -72,7 +72,7 @@ def check_ball(rows: Rows, ball: Ball, box: Box | None, missing: dict[str, int])
     raw, name = ball.certificate, "chebyshev"
     kind, upper = int(raw["kind"]), float(raw["upper"])
     if np.isfinite(raw["lower"]):
-        check_ball_inside(rows, point_sum(ball.center_parts), float(raw["lower"]))
+        check_ball_inside(rows, point_sum(np.asarray(raw["center"]), raw["fine"]), float(raw["lower"]))
     if kind == EXACT:
         check_ball_exactly(rows, raw, name)
         return 1
@@ -199,7 +199,7 @@ def check_boundaries(rows: Rows, cell: Any, draw: Draw, missing: dict[str, int])
         if pair.identical:
             require(not difference(rows, pair.i, pair.j).any(), name, "they are not identical on the region")
         elif pair.crosses:
-            points = Exact.concatenate([point_sum(found.parts(k, p)) for k in ("positive", "negative")], 0)
+            points = two_points(found, p, "positive", "negative")
             check_interior(rows, points, name)
             f = rows.network.forward(points)[1]
             signs = (f[:, pair.i] - f[:, pair.j]).sign()
@@ -209,11 +209,10 @@ def check_boundaries(rows: Rows, cell: Any, draw: Draw, missing: dict[str, int])
             continue
         counts["boundary pairs"] += 1
         if pair.piece:
-            sides = [point_sum(found.parts(k, p)) for k in ("piece_first", "piece_second")]
-            check_piece(rows, pair.i, pair.j, Exact.concatenate(sides, 0), name)
+            check_piece(rows, pair.i, pair.j, two_points(found, p, "piece_first", "piece_second"), name)
             counts["argmax pieces"] += 1
     for k in (k for k, inside in enumerate(found.classes) if inside):
-        point = point_sum(found.parts("class_witness", k))
+        point = point_sum(found.class_witnesses[k], found.raw["fine"].get(("class_witness", k)))
         check_interior(rows, point, f"class {k}")
         f = rows.network.forward(point)[1].ints[0]
         for j in (j for j in range(len(f)) if j != k and f[j] >= f[k]):
@@ -221,6 +220,11 @@ def check_boundaries(rows: Rows, cell: Any, draw: Draw, missing: dict[str, int])
             require(largest, f"class {k}", "it is not the largest at its witness")
         counts["classes"] += 1
     return counts
+
+
+def two_points(found: Any, pair: int, *names: str) -> Exact:
+    """The two witnesses (2, d) of a pair."""
+    return Exact.concatenate([point_sum(found.raw[k][pair], found.raw["fine"].get((k, pair))) for k in names], 0)
 
 
 def difference(rows: Rows, k: int, i: int) -> Any:

@@ -33,6 +33,10 @@ def point(x: Any) -> list[Fraction]:
     return [Fraction(float(v)) for v in x]
 
 
+def parts_sum(parts: Any) -> list[Fraction]:
+    return [sum((Fraction(float(v)) for v in column), Fraction(0)) for column in np.asarray(parts).T]
+
+
 def is_tie(cell: Cell, key: oracle.Key) -> bool:
     """The row touches the cell without cutting it, or misses touching by less than 2^-40 of the offsets involved."""
     others = [k for k in cell.keys if k != key]
@@ -55,7 +59,7 @@ def check_rows(region: pr.Region, cell: Cell) -> None:
         bound = Fraction(float(affine.W_error[i]))
         assert all(abs(p - q) <= bound for p, q in zip(point(affine.W[i]), a, strict=True))
         assert abs(Fraction(float(affine.c[i])) - c) <= Fraction(float(affine.c_error[i]))
-    witness = point(region.witness)
+    witness = parts_sum(region.witness_parts)
     assert all(oracle.dot(k[:-1], witness) < k[-1] for k in cell.keys)
 
 
@@ -74,7 +78,7 @@ def check_facets(region: pr.Region, cell: Cell, allow_open: bool = True) -> bool
     for f, e in zip(facets, expected, strict=True):
         assert [tuple(map(int, label)) for label in f.labels] == e.labels
         assert bool(f.on_domain) == e.on_domain
-        assert cell.violated(point(f.witness)) == e.rows
+        assert cell.violated(parts_sum(f.witness_parts)) == e.rows
         # The handed-out normal is the exact one up to its stated bound, so it has a nonzero entry with the right sign.
         k = max(range(cell.dim), key=lambda j: abs(e.normal[j]))
         assert float(f.normal[k]) * float(e.normal[k] > 0 or -1) > 0
@@ -119,7 +123,7 @@ def check_shape(region: pr.Region, cell: Cell, allow_open: bool = True, allow_mo
     assert Fraction(stated[0]) <= upper
     assert isinf(stated[1]) or Fraction(stated[1]) >= lower
     # The ball of the lower bound lies inside: slack >= 0 and slack^2 >= r^2 |a|^2, in Fractions.
-    center, radius = point(ball.center), Fraction(stated[0])
+    center, radius = parts_sum(ball.center_parts), Fraction(stated[0])
     for k in cell.keys:
         slack = k[-1] - oracle.dot(k[:-1], center)
         assert slack >= 0 and slack * slack >= radius * radius * sum(v * v for v in k[:-1])
@@ -134,7 +138,7 @@ def check_classes(region: pr.Region, cell: Cell, allow_open: bool = True) -> Non
         return
     count = len(cell.outputs)
     assert [(int(p.i), int(p.j)) for p in pairs] == [(i, j) for i in range(count) for j in range(i + 1, count)]
-    for p in pairs:
+    for index, p in enumerate(pairs):
         i, j = int(p.i), int(p.j)
         assert bool(p.identical) == cell.identical(i, j)
         assert allow_open or None not in (p.crosses, p.piece)
@@ -142,8 +146,9 @@ def check_classes(region: pr.Region, cell: Cell, allow_open: bool = True) -> Non
             assert bool(p.crosses) == cell.crosses(i, j)
             if p.crosses:
                 a, c = cell.difference(i, j)
-                for y, sign in ((p.positive, 1), (p.negative, -1)):
-                    assert cell.contains(point(y)) and (oracle.dot(a, point(y)) + c) * sign > 0
+                for name, sign in (("positive", 1), ("negative", -1)):
+                    y = parts_sum(pairs.parts(name, index))
+                    assert cell.contains(y) and (oracle.dot(a, y) + c) * sign > 0
         assert p.piece is None or bool(p.piece) == cell.piece(i, j)
 
 

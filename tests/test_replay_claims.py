@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import linprog
 
 import pyregions as pr
-from pyregions.exact import AffineNode, ExactNetwork, HingeNode
+from pyregions.exact import AffineNode, Exact, ExactNetwork, HingeNode
 from pyregions.replay_bounded import check_bounded
 from pyregions.replay_facets import Implied, check_facets, check_groups, check_implied
 from pyregions.replay_rows import BASIS, BOX, ENCLOSURE, PARALLEL, STAGE, Rows, enclose, highest, root_bounds
@@ -51,10 +51,10 @@ def test_coincident_groups_do_not_remove_each_other():
     rows = polyhedron_rows(p)
     check_implied(rows, [Implied([0], BOX, -1, {1: Fraction(1, 2)})], None, ["claim"])  # true by itself
     with pytest.raises(pr.VerificationError, match="coincide with those of group 0"):
-        check_groups(rows, [[0], [1]], [0, 1], np.array([0.5, 0.0]))
-    check_groups(rows, [[0, 1], [2]], [0, 1], np.array([0.5, 0.0]))
+        check_groups(rows, [[0], [1]], [0, 1], Exact.of([[0.5, 0.0]]))
+    check_groups(rows, [[0, 1], [2]], [0, 1], Exact.of([[0.5, 0.0]]))
     with pytest.raises(pr.VerificationError, match="does not coincide"):
-        check_groups(rows, [[0, 2]], [0], np.array([0.5, 0.0]))
+        check_groups(rows, [[0, 2]], [0], Exact.of([[0.5, 0.0]]))
 
 
 def duplicates():
@@ -167,6 +167,7 @@ def test_facet_claims_need_every_row_of_the_group():
 def answer(bounded=None, modulo=None, proof="", direction=(), multipliers=None):
     rows, values = list(multipliers or {}), list((multipliers or {}).values())
     raw = {"mul_rows": np.array(rows, dtype=np.int32), "mul_values": np.array(values, dtype=float)}
+    raw |= {"exact": (0, {}), "line": [], "recession": []}
     nothing = np.zeros(0)
     return Boundedness(bounded, modulo, (0, 9), proof, np.array(direction, dtype=float), nothing, nothing, raw)
 
