@@ -63,6 +63,11 @@ def dyadic(values: Exact) -> Json:
     return {"exponent": exponent + shift, "ints": [encoded(v >> shift) for v in ints]}
 
 
+def point(parts: NDArray[np.float64]) -> Json:
+    """The exact sum of the rows of an array."""
+    return dyadic(point_sum(parts[0], parts))
+
+
 class Writer:
     """The claims of one cell in the terms of verify.py: rows scaled to coprime integers."""
 
@@ -106,10 +111,10 @@ class Writer:
             own, pairs = self.combination(found, claim.group[0])
             redundant.append({"rows": claim.group, "mu": encoded(own), "multipliers": pairs})
         return {
-            "interior": dyadic(point_sum(cell.witness_parts)),
+            "interior": point(cell.witness_parts),
             "zero_rows": sorted(map(int, facets.zero_rows)),
             "facets": [
-                {"rows": group, "witness": dyadic(point_sum(facet.witness_parts))}
+                {"rows": group, "witness": point(facet.witness_parts)}
                 for group, facet in zip(groups, facets, strict=True)
             ],
             "redundant": redundant,
@@ -171,7 +176,7 @@ class Writer:
             slopes = self.slopes(u)
             return self.direction(u) if all(slopes[j] < 0 for j in self.nonzero) else None
         lower, upper = ball.radius_bounds
-        claim: Json = {"center": dyadic(point_sum(ball.center_parts)), "lower": dyadic(Exact.of([max(lower, 0.0)]))}
+        claim: Json = {"center": point(ball.center_parts), "lower": dyadic(Exact.of([max(lower, 0.0)]))}
         if int(raw["kind"]) == EXACT:
             equality = self.given(raw["exact"])
         else:
