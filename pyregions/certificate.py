@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .equalities import Equalities, Equality, exactly, proposed, whole
+from .equalities import Equalities, Equality, exactly, in_budget, proposed, whole
 from .exact import Exact, ExactNetwork
 from .network_file import contents
 from .replay_exact import point_sum
@@ -121,19 +121,21 @@ class Writer:
             "unproven": unproven,
         }
 
-    def bounded(self, answer: Boundedness) -> Json:
-        """The claims of boundedness, as it is and modulo lineality."""
+    def bounded(self, answer: Boundedness, ball: Ball) -> Json:
+        """The claims of boundedness, as it is and modulo lineality; the ball may know a direction, too."""
         raw = answer.certificate
         if answer.bounded:
             full = self.box() or self.equalities.spread(raw) or self.given(raw["exact"]) or self.cancelled()
             return {"bounded": self.multipliers(full), "modulo_lineality": None}
-        found = [raw["recession"], raw["line"], integers(answer.direction)]
+        away = ball.certificate
+        found = [raw["recession"], raw["line"], away["exact_direction"]]
+        found += [integers(answer.direction), integers(away["direction"])]
         steep = next((u for u in found if self.recedes(u, True)), None)
         if steep is None and answer.modulo_lineality is False and self.cell is not None:
-            steep = _core.exact_recession(self.cell)[0]
+            steep = (in_budget(_core.exact_recession, self.cell) or [None])[0]
         level = steep or next((u for u in found if self.recedes(u, False)), None)
         if level is None and answer.bounded is False and self.cell is not None:
-            level = _core.exact_lineality(self.cell)
+            level = in_budget(_core.exact_lineality, self.cell)
         modulo = self.direction(steep)
         if answer.modulo_lineality:
             modulo = self.multipliers(self.given(raw["exact"]) or self.cancelled())
@@ -167,7 +169,8 @@ class Writer:
         """A vanishing combination of all rows that are not constant, by an exact program."""
         if not self.nonzero:
             return Equality(Fraction(0), {}, Fraction(0))
-        return self.given(_core.exact_recession(self.cell)[1]) if self.cell is not None else None
+        found = in_budget(_core.exact_recession, self.cell) if self.cell is not None else None
+        return None if found is None else self.given(found[1])
 
     def radius(self, ball: Ball) -> Json | None:
         raw = ball.certificate
@@ -182,7 +185,8 @@ class Writer:
         else:
             equality = self.equalities.vanishing(proposed(raw), int(raw["kind"]), int(raw["stage"]))
         if equality is None and self.cell is not None:
-            equality = self.given(_core.exact_ball(self.cell)[2])
+            found = in_budget(_core.exact_ball, self.cell)
+            equality = None if found is None else self.given(found[2])
         claim["upper"] = None if equality is None else self.radius_bound(equality, upper)
         return claim
 
@@ -207,7 +211,7 @@ def integers(direction: NDArray[np.float64]) -> list[int]:
 def cell_claims(cell: Geometry, seconds: float) -> Json:
     """The certificate of a cell with interior."""
     writer = Writer(Rows(cell._exact, cell.pattern, cell._rows), cell._cell, seconds)
-    bounded = writer.bounded(cell.boundedness)
+    bounded = writer.bounded(cell.boundedness, cell.chebyshev)
     claims = {**writer.facets(cell), "neighbors": changes(cell), **bounded, "radius": writer.radius(cell.chebyshev)}
     return signed(cell._exact, cell.pattern, writer, claims)
 

@@ -7,7 +7,7 @@ rung is asked for an equality of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,6 +62,14 @@ def exactly(combination: tuple[int, dict[int, int]]) -> tuple[Fraction, Sparse]:
 def proposed(raw: Any) -> Sparse:
     """The multipliers in doubles of a raw answer of the core."""
     return {int(r): Fraction(float(v)) for r, v in zip(raw["mul_rows"], raw["mul_values"], strict=True) if v}
+
+
+def in_budget(ask: Callable[..., Any], *arguments: Any) -> Any:
+    """The answer of the exact rung, None when it is out of time."""
+    try:
+        return ask(*arguments)
+    except (RuntimeError, _core.UndecidedError):
+        return None
 
 
 class Equalities:
@@ -145,7 +153,7 @@ class Equalities:
         """Multipliers of any sign on independent rows that make g."""
         columns = [[int(v) for v in self.normals.ints[row]] for row in basis]
         scale = lcm(*(value.denominator for value in g)) if g else 1
-        found = _core.exact_solve(columns, [int(value * scale) for value in g], self.seconds)
+        found = in_budget(_core.exact_solve, columns, [int(value * scale) for value in g], self.seconds)
         if found is None:
             return None
         own, values = found
@@ -213,7 +221,8 @@ class Equalities:
                 residual = [-value for value in self.form(lack)[0]]
                 for carry in (self.by_bounds, self.by_basis):
                     yield one, add(claim.multipliers, carry(residual) or {})
-        if self.cell is not None and (program := self.cell.exact_redundancy(row)) is not None:
+        program = in_budget(self.cell.exact_redundancy, row) if self.cell is not None else None
+        if program is not None:
             yield exactly(program)
 
     def axis(self, row: int) -> int:

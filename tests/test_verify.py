@@ -46,7 +46,8 @@ def domain_of(kind, dim, rng):
     if kind == "half":
         return pr.Box([-2.0] * dim, [2.0] * (dim - 1) + [inf])
     if kind == "polytope":
-        return pr.Polyhedron(np.vstack([np.eye(dim), -np.eye(dim), rng.normal(size=(2, dim))]), np.full(2 * dim + 2, 2.5))
+        A = np.vstack([np.eye(dim), -np.eye(dim), rng.normal(size=(2, dim))])
+        return pr.Polyhedron(A, np.full(len(A), 2.5))
     if kind == "cone":
         return pr.Polyhedron(-np.eye(dim), np.full(dim, 2.5))
     return {"all": None, "box": pr.Box(-2, 2)}[kind]
@@ -177,7 +178,8 @@ def test_the_command(tmp_path):
         run = subprocess.run([*command, "n.npz", "c.json"], cwd=tmp_path, capture_output=True, text=True, env=where)
         assert run.returncode == 0 and "proven" in run.stdout and not run.stderr
     text = (tmp_path / "c.json").read_text()
-    for name, content in {"cut.json": text[:-1], "other.json": text.replace('"digest":"', '"digest":"0'), "no.json": ""}.items():
+    damaged = {"cut.json": text[:-1], "other.json": text.replace('"digest":"', '"digest":"0'), "no.json": ""}
+    for name, content in damaged.items():
         (tmp_path / name).write_text(content)
         run = subprocess.run([sys.executable, "alone.py", "n.npz", name], cwd=tmp_path, capture_output=True, text=True)
         assert run.returncode == 1 and run.stderr.startswith("rejected: ") and not run.stdout
@@ -316,8 +318,9 @@ def test_every_alteration_is_rejected(name, layers, answer, tmp_path):
         tried += 1
     assert tried > 50
     for k in range(64):
-        digit = "0" if certificate["digest"][k] != "0" else "1"
-        assert not accepts(tmp_path, {**certificate, "digest": certificate["digest"][:k] + digit + certificate["digest"][k + 1 :]})
+        digits = list(certificate["digest"])
+        digits[k] = "0" if digits[k] != "0" else "1"
+        assert not accepts(tmp_path, {**certificate, "digest": "".join(digits)})
 
 
 @pytest.mark.parametrize("name, layers, answer", CASES, ids=[case[0] for case in CASES])
@@ -388,12 +391,11 @@ def test_text_that_is_no_certificate(tmp_path):
     assert verify.replay(str(tmp_path / "network.npz"), str(path))  # layout and order of keys mean nothing
     pattern = str(certificate["pattern"])
     assert fails(text.replace(f'"pattern": {pattern}', f'"pattern": {pattern}, "pattern": {pattern}'))  # a key twice
-    assert fails(text.replace('"dimension": 2', '"dimension": 2.0')) and fails(text.replace('"dimension": 2', '"dimension": "0x2"'))
-    assert fails(text.replace('"dimension": 2', '"dimension": 0 2')) and fails(text.replace('"dimension": 2', '"dimension": NaN'))
-    for content in ("", "[]", "{}", "null", "1", text + "}", "\ufeff" + text, json.dumps({**certificate, "claims": {}})):
+    for two in ("2.0", '"0x2"', "0 2", "NaN", "2e0", "02", "true"):
+        assert fails(text.replace('"dimension": 2', f'"dimension": {two}'))
+    nothing = json.dumps({**certificate, "claims": {}})
+    for content in ("", "[]", "{}", "null", "1", text + "}", "\ufeff" + text, nothing):
         assert fails(content)
-    kinds = [value for value in alterations([5]) if value in ([True], [5.0], ["5"])]
-    assert len(kinds) == 2  # True == 1 aside
     for value in (2**53, -(2**53), "0x1f", "31", "-0x1f", True, 1.0):
         assert not accepts(tmp_path, sealed(net, {**certificate, "pattern": [*certificate["pattern"][:-1], value]}))
     with pytest.raises(ValueError, match="no integer"):
