@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arguments import norm_code, point_array
+from .arguments import EXACT_BUDGET, norm_code, point_array
 from .errors import UndecidedError, core_errors
 from .exact import ExactNetwork
 from .replay import Verification, verify, verify_no_interior
@@ -82,6 +83,21 @@ class NoInterior:
             If the stored proof does not prove the claim.
         """
         return verify_no_interior(self._network, self.pattern, self._rows, self._raw)
+
+    def certificate(self, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+        """The proof as JSON of integers, to be replayed by ``python -m pyregions.verify``; see certificate.py.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to write it, too.
+        """
+        from .certificate import empty_claims, write
+
+        found = empty_claims(self._network, self.pattern, self._rows, self._raw, EXACT_BUDGET)
+        if path is not None:
+            write(found, path)
+        return found
 
 
 class Geometry:
@@ -254,6 +270,37 @@ class Geometry:
     def stats(self) -> dict[str, float]:
         """How many decisions each rung of the ladder took so far, and what was asked from the solvers."""
         return dict(self._cell.stats())
+
+    def certificate(self, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+        """Everything the cell claims as JSON of integers: facets, redundant rows, boundedness, radius, neighbors.
+
+        ``python -m pyregions.verify network.npz certificate.json`` replays it from the file that :meth:`Network.save`
+        writes (``-`` for a polyhedron), with the standard library alone; certificate.py states the claims.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to write it, too.
+
+        Raises
+        ------
+        UndecidedError
+            If a row stayed open within the budget.
+
+        Examples
+        --------
+        >>> import pyregions as pr
+        >>> square = pr.Polyhedron([[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1]], [1, 1, 1, 1, 5])
+        >>> claims = square.certificate()["claims"]
+        >>> [facet["rows"] for facet in claims["facets"]], claims["redundant"]
+        ([[0], [1], [2], [3]], [{'rows': [4], 'mu': 1, 'multipliers': [[0, 1], [2, 1]]}])
+        """
+        from .certificate import cell_claims, write
+
+        found = cell_claims(self, EXACT_BUDGET)
+        if path is not None:
+            write(found, path)
+        return found
 
     def verify(self, sample: int | None = None, seed: int = 0) -> Verification:
         """Replays the certificates held so far from the raw weights: pure Python integers, no solver, no core.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .exact import AffineNode, HingeNode
+from .exact import AffineNode, ExactNetwork, HingeNode
 
 if TYPE_CHECKING:
     from .network import Network
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-def write_network(network: Network, path: str | os.PathLike[str]) -> None:
-    """Writes the nodes of a network."""
+def contents(network: Network | ExactNetwork) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The kind and sources of every node, and the arrays by name."""
     arrays: dict[str, Any] = {}
     kinds: list[dict[str, Any]] = []
     for k, node in enumerate(network.nodes):
@@ -29,6 +29,12 @@ def write_network(network: Network, path: str | os.PathLike[str]) -> None:
             kinds.append({"affine": [source for source, _ in node.terms]})
             arrays[f"bias{k}"] = node.bias
             arrays.update({f"weight{k}_{t}": matrix for t, (_, matrix) in enumerate(node.terms)})
+    return kinds, arrays
+
+
+def write_network(network: Network, path: str | os.PathLike[str]) -> None:
+    """Writes the nodes of a network."""
+    kinds, arrays = contents(network)
     about = {"format": FORMAT, "inputs": network.inputs, "input_shape": network.input_shape, "nodes": kinds}
     with open(path, "wb") as file:
         np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)

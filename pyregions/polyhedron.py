@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -161,13 +163,18 @@ class Polyhedron(Geometry):
 
     @property
     def has_interior(self) -> bool:
-        """True if some point satisfies every row strictly; always decided, see ``certificate``."""
+        """True if some point satisfies every row strictly; always decided, see ``no_interior``."""
         return not isinstance(self._answer, NoInterior)
 
     @property
-    def certificate(self) -> NoInterior | None:
+    def no_interior(self) -> NoInterior | None:
         """The proof that there is no interior, None when there is one (then ``witness`` proves it)."""
         return self._answer if isinstance(self._answer, NoInterior) else None
+
+    def certificate(self, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+        """Everything the polyhedron claims, or that it has no interior, as JSON of integers; see Geometry."""
+        found = self._answer
+        return found.certificate(path) if isinstance(found, NoInterior) else super().certificate(path)
 
     @property
     def is_empty(self) -> bool:

@@ -272,7 +272,7 @@ def test_polyhedron():
     p = pr.Polyhedron([[-1, 0], [0, -1], [1, 1], [2, 2], [1, 1]], [0, 0, 1, 2, 3])
     assert [f.rows for f in p.facets] == [(0,), (1,), (2, 3)]  # coincident rows are one facet
     assert [r.rows for r in p.facets.redundant] == [(4,)]
-    assert p.has_interior and not p.is_empty and p.certificate is None and p.is_bounded and p.dim == 2
+    assert p.has_interior and not p.is_empty and p.no_interior is None and p.is_bounded and p.dim == 2
     assert p.chebyshev.radius == pytest.approx(1 / (2 + np.sqrt(2)), rel=1e-8)
     assert p.contains([0.5, 0.5]) and not p.contains([0.5, 0.5], interior=True)
     assert p.pattern.shape == (0,) and p.facets[0].labels == (pr.Label(-1, 0, 2),)
@@ -296,12 +296,12 @@ def test_bounding_box():
 
 def test_empty_and_flat_polyhedra():
     empty = pr.Polyhedron([[1.0], [-1.0]], [0.0, -1.0])
-    assert empty.is_empty and not empty.has_interior and empty.certificate.verify().strict
+    assert empty.is_empty and not empty.has_interior and empty.no_interior.verify().strict
     assert not empty.contains([0.5])
     with pytest.raises(pr.EmptyDomainError, match="is empty"):
         empty.facets  # noqa: B018
     flat = pr.Polyhedron([[1.0], [-1.0]], [0.0, 0.0])
-    assert not flat.has_interior and flat.contains([0.0]) and not flat.certificate.verify().strict
+    assert not flat.has_interior and flat.contains([0.0]) and not flat.no_interior.verify().strict
     with pytest.raises(pr.UndecidedError, match="may be flat"):
         flat.is_empty  # noqa: B018
     with pytest.raises(pr.EmptyDomainError):

@@ -332,8 +332,8 @@ def none_of(kind):
         "box": lambda: pr.Network.from_arrays([([[1.0, 1.0]], [-5.0]), ([[1.0]], [0.0])]).region(
             pattern=[1], domain=pr.Box(0, 1)
         ),
-        "opposite": lambda: pr.Polyhedron([[1.0, 0.0], [-2.0, 0.0], [0.0, 1.0]], [1.0, -2.0, 0.0]).certificate,
-        "any": lambda: pr.Polyhedron([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], [0.0, 0.0, -1.0]).certificate,
+        "opposite": lambda: pr.Polyhedron([[1.0, 0.0], [-2.0, 0.0], [0.0, 1.0]], [1.0, -2.0, 0.0]).no_interior,
+        "any": lambda: pr.Polyhedron([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], [0.0, 0.0, -1.0]).no_interior,
     }
     return cases[kind]()
 
