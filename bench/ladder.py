@@ -1,4 +1,4 @@
-"""What exactness costs: the ladder against the same computation without proofs, and single exact decisions of planted ties.
+"""What exactness costs: the ladder against the same computation without proofs, and exact decisions of planted ties.
 
     python bench/ladder.py [--repeat 9] [--no-peer]
 
@@ -62,7 +62,7 @@ def ladder_line(name: str, box: bool, repeat: int) -> str:
 
 
 def planted(name: str, kind: str) -> nets.Layers:
-    """sum: unit 2 is unit 0 plus unit 1. point: all hyperplanes of the first layer through one point, no later biases."""
+    """sum: unit 2 is unit 0 plus unit 1. point: the first layer's hyperplanes meet in one point, no later biases."""
     layers = [(W.copy(), b.copy()) for W, b in nets.numpy_layers(name)]
     W, b = layers[0]
     W[:], b[:] = np.round(W * 2**BITS) / 2**BITS, np.round(b * 2**BITS) / 2**BITS
@@ -92,7 +92,7 @@ def tie_line(name: str, kind: str, seconds_per_lp: float) -> str:
     against = f"{each / seconds_per_lp:8.2f} LPs of relucent" if seconds_per_lp else ""
     widest = max((len(r.exact[1]) for r in exact if r.exact), default=0)
     return (
-        f"{name:<18}{kind:<7}{len(facets.redundant):>5} redundant, {len(exact):>4} by exact solves of up to {widest} rows:"
+        f"{name:<18}{kind:<7}{len(facets.redundant):>4} redundant, {len(exact):>3} by exact solves of up to {widest} rows:"
         f"{each * 1e3:>10.2f} ms each {against}   (all facets {spent:.2f} s, undecided {len(facets.undecided)})"
     )
 

@@ -177,7 +177,12 @@ void register_cell(py::module_& m) {
              joined->b.insert(joined->b.end(), rhs.begin(), rhs.end());
              return cell_or_proof(run([&] { return cell_of(c.rows().network_ptr(), c.rows().pattern(), joined, c.rows().exact_budget()); }));
            })
-      .def("stats", [](const Cell& c) { return tally_dict(c.tally()); });
+      .def("stats", [](const Cell& c) {
+        py::dict out = tally_dict(c.tally()), calls;
+        for (const auto& [name, tally] : c.calls()) calls[py::str(name)] = tally_dict(tally);
+        out["calls"] = calls;
+        return out;
+      });
   m.def("cell_at",
         [](std::shared_ptr<Network> network, const Array& point, const Domain& domain, const std::string& tie, double exact_budget) {
           const Vector x = to_vector(point, "point", network->inputs());

@@ -69,13 +69,16 @@ class Decider {
 
   // Whether q.f < 0 happens inside for all rows q at once: 1 (and where), 0, or -1 when the budget was spent.
   int decide(const std::vector<OutputRow>& strict, Parts& witness) const {
+    std::vector<Index> support;
     if (search_)
-      if (const int answer = by_floats(strict, witness); answer >= 0) return answer;
+      if (const int answer = by_floats(strict, witness, support); answer >= 0) return answer;
     std::vector<IntegerRow> extra;
     for (const OutputRow& row : strict) extra.push_back(output_row(rows_, row.q));
     try {
       ExactRung rung(rows_, std::move(extra));
-      ExactRung::Interior exact = rung.interior(1);
+      const bool opposed = rung.opposed(support).has_value();
+      ExactRung::Interior exact;
+      if (!opposed) exact = rung.interior(1);
       rows_.tally().exact += 1;
       witness = std::move(exact.point);
       return witness.empty() ? 0 : 1;
@@ -94,7 +97,8 @@ class Decider {
   }
 
  private:
-  int by_floats(const std::vector<OutputRow>& strict, Parts& witness) const {
+  // support: where floats see no point, the rows that stand against one.
+  int by_floats(const std::vector<OutputRow>& strict, Parts& witness, std::vector<Index>& support) const {
     const double unit = search_->output_scale();
     for (const Step& step : kSteps) {
       std::vector<OutputRow> conditions = strict;
@@ -108,6 +112,7 @@ class Decider {
         }
       }
       if (answer.infeasible) {
+        support = answer.support;
         Vector q(strict[0].q.size(), 0.0);
         const Vector weight = exactly_summable(answer.outputs);
         double total = 0;
@@ -226,6 +231,7 @@ void decide_piece(const Decider& decider, const std::vector<std::uint8_t>& tied,
 
 const DecisionBoundaries& Cell::decision_boundaries() {
   if (boundaries_) return *boundaries_;
+  const Call call(*this, "decision_boundaries");
   const Network& net = *rows_.network();
   const Index m = net.outputs();
   const std::function<const Enclosure&()> enclose = [this]() -> const Enclosure& { return enclosure(); };

@@ -85,15 +85,20 @@ BoundarySearch::Answer BoundarySearch::solve(const std::vector<OutputRow>& condi
   for (const auto& [e, value] : found.multipliers) {
     if (!(value > 0)) continue;
     if (e >= R && e < R + C) {
+      answer.support.push_back(rows_.size() + e - R);
       answer.outputs[at(e - R)] = value / length[at(e - R)];
     } else if (e < R) {
+      answer.support.push_back(frame_.row[at(e)]);
       answer.cell.emplace_back(frame_.row[at(e)], value / frame_.length[at(e)]);
-    } else if (!box && !stage) {
+    } else {
       const Index k = e - R - C, c = k < K ? k : k - K;
       const Index row = k < K ? frame_.lower_row[at(c)] : frame_.upper_row[at(c)];
+      answer.support.push_back(row);
+      if (box || stage) continue;
       answer.cell.emplace_back(row, value / frame_.bound_length[at(c)]);
     }
   }
+  std::sort(answer.support.begin(), answer.support.end());
   return answer;
 }
 

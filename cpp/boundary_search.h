@@ -27,6 +27,8 @@ class BoundarySearch {
     Vector y;
     Vector outputs;    // multiplier per output row
     SparseRow cell;    // multipliers over rows of the cell, explicit rows only
+    // All rows that take part, bounds included; output row i is numbered rows + i and stands last.
+    std::vector<Index> support;
   };
   Answer solve(const std::vector<OutputRow>& conditions, double margin, double tilt) const;
 

@@ -17,9 +17,8 @@ std::string on_boundary_message(const std::vector<Label>& labels) {
   return text + ": it belongs to several regions (tie=\"any\" takes one of them)";
 }
 
-// Sign of form.g along (to - from), then along e_1, ..., e_d: the first that is not zero.
-int perturbed_sign(const DyadicVector& g, const Vector& from, const Vector& to) {
-  DyadicVector way(to.data(), static_cast<Index>(to.size()));
+// Sign of form.g along (way - from), then along e_1, ..., e_d: the first that is not zero.
+int perturbed_sign(const DyadicVector& g, const Vector& from, DyadicVector way) {
   DyadicVector back(from.data(), static_cast<Index>(from.size()));
   for (Integer& m : back.mantissa) m = -m;
   way.add(back);
@@ -92,11 +91,11 @@ std::shared_ptr<Cell> cell_at(std::shared_ptr<const Network> network, const Vect
   }
   bool inside = !ties;
   if (ties) {
-    Vector target = point;
-    if (!domain->is_all()) {
+    DyadicVector target(point.data(), network->inputs());
+    if (any && !domain->is_all()) {
       const InteriorPoint p = interior_point(outer, middle(*domain));
       if (!p.found) throw UndecidedError("no interior point of the domain was found");
-      target = p.point;
+      target = p.fine.empty() ? DyadicVector(p.point.data(), network->inputs()) : exact_point(p.fine);
     }
     std::vector<Label> labels;
     bool identical_only = true;
@@ -144,8 +143,24 @@ Cell::Cell(RowSystem rows, InteriorPoint found) : rows_(std::move(rows)), start_
   }
 }
 
+Cell::Call::Call(const Cell& cell, const char* name)
+    : cell_(cell), name_(name), outer_(cell.current_), before_(cell.rows_.tally()) {
+  cell.current_ = this;
+}
+
+Cell::Call::~Call() {
+  Tally spent = cell_.rows_.tally();
+  spent.add(before_, -1);
+  spent.seconds["all"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  if (outer_) outer_->inner_.add(spent);
+  spent.add(inner_, -1);
+  cell_.calls_[name_].add(spent);
+  cell_.current_ = outer_;
+}
+
 const Vector& Cell::interior() {
   if (interior_) return *interior_;
+  const Call call(*this, "witness");
   InteriorPoint p = interior_point(rows_, start_, start_is_inside_);
   if (!p.found) throw UndecidedError("no point strictly inside the region was found within the budget");
   fine_ = std::move(p.fine);
@@ -165,6 +180,7 @@ const Parts& Cell::fine() {
 
 const Facets& Cell::facets(int workers) {
   if (facets_) return *facets_;
+  const Call call(*this, "facets");
   ReduceOptions options;
   options.workers = workers;
   options.enclosure = [this]() -> const Enclosure& { return enclosure(); };
@@ -196,6 +212,7 @@ const Facets& Cell::decided_facets(int workers) {
 
 const Enclosure& Cell::enclosure() {
   if (bounds_) return bounds_->enclosure;
+  const Call call(*this, "boundedness");
   bounds_.emplace();
   try {
     if (!thin()) bounds_ = boundedness(rows_, interior());
@@ -206,6 +223,7 @@ const Enclosure& Cell::enclosure() {
 
 const Ball& Cell::ball() {
   if (ball_) return *ball_;
+  const Call call(*this, "chebyshev");
   // Few inputs: an exact program costs less than a loose bound is worth.
   constexpr Index kFewInputs = 12;
   constexpr double kTight = 0x1p-20;
@@ -227,12 +245,15 @@ const Ball& Cell::ball() {
 
 const Boundedness& Cell::bounds() {
   enclosure();
-  if (!bounds_settled_) settle_boundedness(rows_, *bounds_);
+  if (bounds_settled_) return *bounds_;
+  const Call call(*this, "boundedness");
+  settle_boundedness(rows_, *bounds_);
   bounds_settled_ = true;
   return *bounds_;
 }
 
 bool Cell::contains(const double* point, bool strictly) const {
+  const Call call(*this, "contains");
   if (strictly) return rows_.strictly_inside(point);
   const std::vector<int> signs = rows_.slack_signs(point);
   return std::none_of(signs.begin(), signs.end(), [](int s) { return s < 0; });

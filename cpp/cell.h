@@ -2,6 +2,8 @@
 // boundaries. How a cell is found from a point or a pattern.
 #pragma once
 
+#include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -94,11 +96,16 @@ class Cell {
   Extremum project(const Vector& y, int norm);  // 1, 2, or 0 for the maximum norm
   bool contains(const double* point, bool strictly) const;
   Tally tally() const;
+  // The same per kind of call, without what other calls it made; the seconds of each under "all".
+  const std::map<std::string, Tally>& calls() const { return calls_; }
 
  private:
+  class Call;  // while one lives, what is decided counts for its name
   Pattern across(const std::vector<Index>& group) const;
   bool thin() { return fine().rows() > 1; }  // floats cannot enter: everything is decided exactly
 
+  mutable std::map<std::string, Tally> calls_;
+  mutable Call* current_ = nullptr;
   RowSystem rows_;
   Vector start_;
   bool start_is_inside_ = false;
@@ -110,6 +117,21 @@ class Cell {
   bool bounds_settled_ = false;
   std::optional<Neighbors> neighbors_;
   std::optional<DecisionBoundaries> boundaries_;
+};
+
+class Cell::Call {
+ public:
+  Call(const Cell& cell, const char* name);
+  ~Call();
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+ private:
+  const Cell& cell_;
+  const char* name_;
+  Call* outer_;
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+  Tally before_, inner_;  // at the beginning; of the calls within
 };
 
 // The exact sign of every unit at a point (-1, 0, 1), by triage, double-double, then integers.

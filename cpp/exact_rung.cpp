@@ -260,6 +260,30 @@ std::optional<Combination> ExactRung::implied(Index i, const std::vector<Index>&
   return original(solved->denominator, i, terms);
 }
 
+std::optional<Combination> ExactRung::opposed(const std::vector<Index>& support) {
+  if (support.size() < 2) return std::nullopt;
+  const Index pivot = support.back();
+  std::vector<std::vector<Integer>> normals;
+  for (std::size_t k = 0; k + 1 < support.size(); ++k) normals.push_back(row(support[k]).a);
+  std::vector<Integer> target = row(pivot).a;
+  if (all_zero(target)) return std::nullopt;
+  for (Integer& v : target) v = -v;
+  const std::optional<ExactSolution> solved = exact_solve(normals, target, Deadline(rows_.exact_budget()));
+  if (!solved) return std::nullopt;
+  Integer sum = solved->denominator * row(pivot).b;
+  std::vector<std::pair<Index, Integer>> terms{{pivot, solved->denominator}};
+  for (std::size_t k = 0; k < normals.size(); ++k) {
+    const Integer& value = solved->numerators[k];
+    if (value.sign() < 0) return std::nullopt;
+    if (value.is_zero()) continue;
+    sum += value * row(support[k]).b;
+    terms.emplace_back(support[k], value);
+  }
+  if (sum.sign() > 0) return std::nullopt;
+  std::sort(terms.begin(), terms.end(), [](const auto& p, const auto& q) { return p.first < q.first; });
+  return original(0, -1, terms);
+}
+
 std::optional<std::pair<Integer, std::vector<Integer>>> ExactRung::solve(const std::vector<Index>& rows,
                                                                           const std::vector<Integer>& target) {
   std::vector<std::vector<Integer>> normals;

@@ -32,6 +32,10 @@ class ExactRung {
   // Integers mu > 0 and lambda of any sign with sum lambda_j a_j = mu * target over independent rows; nothing if none.
   std::optional<std::pair<Integer, std::vector<Integer>>> solve(const std::vector<Index>& rows, const std::vector<Integer>& target);
 
+  // From the support alone, by one exact solve: 0 = sum terms a_j with sum terms b_j <= 0, so that no point is strictly
+  // inside (or inside, if it is below 0).
+  std::optional<Combination> opposed(const std::vector<Index>& support);
+
   // A point strictly inside all nonzero rows (extra ones included), or 0 = sum terms a_j with sum terms b_j <= 0. reach:
   // slacks larger than this need not be sought.
   struct Interior {

@@ -36,6 +36,7 @@ Pattern Cell::across(const std::vector<Index>& group) const {
 
 const Cell::Neighbors& Cell::neighbors() {
   if (neighbors_) return *neighbors_;
+  const Call call(*this, "neighbors");
   const Facets& f = decided_facets(1);
   Neighbors result;
   for (std::size_t i = 0; i < f.groups.size(); ++i) {

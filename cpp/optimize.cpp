@@ -184,6 +184,7 @@ double distance_lower(const RowSystem& rows, const SparseRow& lambda, const Vect
 }  // namespace
 
 Extremum Cell::maximize(const Vector& c, const Vector& q) {
+  const Call call(*this, "maximize");
   const Vector& inside = interior();
   const Frame frame = make_frame(rows_, inside, false);
   const Network::Forms objective = objective_form(rows_, c, q, {});
@@ -226,6 +227,7 @@ Extremum Cell::maximize(const Vector& c, const Vector& q) {
 }
 
 Extremum Cell::project(const Vector& y, int norm) {
+  const Call call(*this, "project");
   const Index d = rows_.dim();
   const Vector& inside = interior();
   const auto length = [norm, d](const double* v) {

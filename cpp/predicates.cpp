@@ -19,17 +19,17 @@ int sign_of(double value, double error) { return value > error ? 1 : value < -er
 
 }  // namespace
 
-void Tally::add(const Tally& o) {
-  triage += o.triage;
-  tight += o.tight;
-  basis += o.basis;
-  refine += o.refine;
-  exact += o.exact;
-  undecided += o.undecided;
-  active_set += o.active_set;
-  lps += o.lps;
-  interior += o.interior;
-  for (const auto& [name, value] : o.seconds) seconds[name] += value;
+void Tally::add(const Tally& o, long sign) {
+  triage += sign * o.triage;
+  tight += sign * o.tight;
+  basis += sign * o.basis;
+  refine += sign * o.refine;
+  exact += sign * o.exact;
+  undecided += sign * o.undecided;
+  active_set += sign * o.active_set;
+  lps += sign * o.lps;
+  interior += sign * o.interior;
+  for (const auto& [name, value] : o.seconds) seconds[name] += static_cast<double>(sign) * value;
 }
 
 RowSystem::RowSystem(std::shared_ptr<const Network> network, Pattern pattern, std::shared_ptr<const Domain> domain, double exact_budget)

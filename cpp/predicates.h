@@ -52,7 +52,7 @@ struct Tally {
   long undecided = 0;
   long active_set = 0, lps = 0, interior = 0;  // proposals asked from the solvers
   std::map<std::string, double> seconds;
-  void add(const Tally& other);
+  void add(const Tally& other, long sign = 1);  // sign -1: what has been added since `other`
 };
 
 struct ExactRow {

@@ -267,8 +267,28 @@ class Geometry:
         bounds = (float(raw["lower"]), float(raw["upper"]))
         return Extremum(str(raw["status"]), frozen(raw["point"]), float(raw["value"]), bounds)
 
-    def stats(self) -> dict[str, float]:
-        """How many decisions each rung of the ladder took so far, and what was asked from the solvers."""
+    def stats(self) -> dict[str, Any]:
+        """How many decisions each rung of the ladder took so far, and what was asked from the solvers.
+
+        Returns
+        -------
+        dict
+            ``triage``, ``tight``, ``basis``, ``refine``, ``exact`` and ``undecided`` count decisions by the rung that
+            took them: floats with a normwise bound, with an elementwise bound, a verified basis, double-double,
+            integers, none. ``active_set``, ``lps`` and ``interior`` count what the solvers were asked to propose.
+            ``seconds_*`` are the seconds of each stage of the facets. ``calls`` holds the same per question
+            ("witness", "facets", ...), without the questions that it asked in turn; its ``seconds_all`` are the
+            seconds of the question.
+
+        Examples
+        --------
+        >>> import pyregions as pr
+        >>> square = pr.Polyhedron([[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1]], [1, 1, 1, 1, 2])
+        >>> len(square.facets), square.stats()["exact"], square.stats()["undecided"]
+        (4, 1, 0)
+        >>> square.stats()["calls"]["facets"]["exact"]
+        1
+        """
         return dict(self._cell.stats())
 
     def certificate(self, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
