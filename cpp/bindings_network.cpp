@@ -1,11 +1,17 @@
 // Layer 5. Networks and domains.
 #include <algorithm>
+#include <optional>
 
 #include "bindings.h"
 
 namespace pyregions::bindings {
 
 namespace {
+
+// A context manager of Python: what Python itself computes within sees a clean floating-point environment too.
+struct HeldEnvironment {
+  std::optional<FloatEnvironment> environment;
+};
 
 Network::Values forward(const Network& net, const Array& points) {
   const Matrix x = to_matrix(points, "points", net.inputs());
@@ -14,6 +20,7 @@ Network::Values forward(const Network& net, const Array& points) {
 
 void register_domain(py::module_& m) {
   const auto checked = [](Domain d) {
+    const FloatEnvironment environment;
     d.check();
     return std::make_shared<Domain>(std::move(d));
   };
@@ -29,7 +36,7 @@ void register_domain(py::module_& m) {
         return checked(std::move(d));
       })
       .def_readonly("dim", &Domain::dim)
-      .def("halfspaces", [](const Domain& d) { return halfspaces_dict(d.halfspaces()); })
+      .def("halfspaces", [](const Domain& d) { return halfspaces_dict(run([&] { return d.halfspaces(); })); })
       .def("contains", [](const Domain& d, const Array& point) {
         const Vector x = to_vector(point, "point", d.dim);
         const FloatEnvironment environment;
@@ -53,11 +60,15 @@ void register_network(py::module_& m) {
                else
                  list.push_back({source, LinearMap::from_dense(to_matrix(a, "the weight"))});
              }
+             const FloatEnvironment environment;
              return net.add_affine(std::move(list), to_vector(bias, "bias"));
            })
-      .def("add_hinge", [](Network& net, int source, const Array& low,
-                           const Array& high) { return net.add_hinge(source, to_vector(low, "low"), to_vector(high, "high")); })
-      .def("finish", &Network::finish)
+      .def("add_hinge",
+           [](Network& net, int source, const Array& low, const Array& high) {
+             const FloatEnvironment environment;
+             return net.add_hinge(source, to_vector(low, "low"), to_vector(high, "high"));
+           })
+      .def("finish", [](Network& net) { run([&] { net.finish(); }); })
       .def_property_readonly("inputs", &Network::inputs)
       .def_property_readonly("outputs", &Network::outputs)
       .def_property_readonly("units", &Network::units)
@@ -88,6 +99,10 @@ void register_network(py::module_& m) {
         return array_of<std::int8_t>(signs);
       });
   register_domain(m);
+  py::class_<HeldEnvironment>(m, "FloatEnvironment")
+      .def(py::init<>())
+      .def("__enter__", [](HeldEnvironment& held) { held.environment.emplace(); })
+      .def("__exit__", [](HeldEnvironment& held, const py::args&) { held.environment.reset(); });
 }
 
 }  // namespace pyregions::bindings

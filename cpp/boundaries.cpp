@@ -58,7 +58,7 @@ int output_sign(const RowSystem& rows, Index i, Index j, const Parts& point) {
     if (std::fabs(value) > error) return value > 0 ? 1 : -1;
   }
   rows.tally().exact += 1;
-  const DyadicVector out = net.forward_exact(exact_sum(point), &rows.pattern()).out;
+  const DyadicVector out = net.forward_exact(exact_point(point), &rows.pattern()).out;
   return out[i].compare(out[j]);
 }
 

@@ -177,6 +177,15 @@ const Facets& Cell::facets(int workers) {
   return facets_.emplace(reduce_exactly(rows_, fine()));
 }
 
+Facets Cell::proposed_facets(int workers) {
+  ReduceOptions options;
+  options.workers = workers;
+  options.certify = false;
+  return reduce(rows_, interior(), options);
+}
+
+Facets Cell::exact_facets() { return reduce_exactly(rows_, fine()); }
+
 const Facets& Cell::decided_facets(int workers) {
   const Facets& f = facets(workers);
   if (f.undecided.empty()) return f;

@@ -73,6 +73,9 @@ class Cell {
   // The interior point as a sum of doubles; more than one part where no double per coordinate was found inside.
   const Parts& fine();
   const Facets& facets(int workers);
+  // For measuring and testing: the facets as floats propose them, unproven; the facets by exact programs alone.
+  Facets proposed_facets(int workers);
+  Facets exact_facets();
   const Facets& decided_facets(int workers);  // throws UndecidedError when a row stayed open
   const Ball& ball();
   const Boundedness& bounds();

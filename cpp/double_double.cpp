@@ -155,14 +155,14 @@ void RefinedSums::add(Index i, double value) {
   r_[at(i)] += rho(value, 0);
 }
 
-Refined RefinedSums::finish(Index i) const {
+Refined RefinedSums::total(Index i) const {
   const double r = r_[at(i)];
   return {two_sum(s_[at(i)], c_[at(i)]), r == 0 ? 0 : r * inflation_ + tiny_};
 }
 
 RefinedVector RefinedSums::finish() const {
   RefinedVector result(static_cast<Index>(s_.size()));
-  for (Index i = 0; i < result.size(); ++i) result.set(i, finish(i));
+  for (Index i = 0; i < result.size(); ++i) result.set(i, total(i));
   return result;
 }
 

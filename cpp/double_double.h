@@ -11,11 +11,14 @@
 //   2^-1014 = 2^8 times the smallest normal number.
 #pragma once
 
+#include <cfloat>
 #include <cmath>
 
 #include "dense.h"
 
 namespace pyregions {
+
+static_assert(FLT_EVAL_METHOD == 0, "double-double arithmetic needs every operation rounded to double");
 
 // hi + lo, unevaluated. Normalised: hi is hi + lo rounded, so |lo| <= u |hi|, and hi = 0 only when the sum is 0.
 struct DoubleDouble {
@@ -107,10 +110,10 @@ class RefinedSums {
   void add_diagonal(const double* w, const Factors& x);            // sum k += w_k x_k for all k
   void add_product(Index i, double w, const Factors& x, Index j);  // sum i += w x_j
   void add(Index i, double value);                                 // sum i += value
-  Refined finish(Index i) const;
   RefinedVector finish() const;
 
  private:
+  Refined total(Index i) const;
   double rho(double hi, double radius) const;
   double beta_, inflation_, tiny_;
   Vector s_, c_, r_;

@@ -96,12 +96,6 @@ Vector rounded_direction(const std::vector<Integer>& direction) {
   return u;
 }
 
-DyadicVector exact_sum(const Parts& point) {
-  DyadicVector sum(point.row(0), point.cols());
-  for (Index p = 1; p < point.rows(); ++p) sum.add(DyadicVector(point.row(p), point.cols()));
-  return sum;
-}
-
 // An exact program over the rows of the cell: maximise something of (x) or (x, t) with a_j.x + w_j t <= b_j (or 0).
 class ExactRung::Program {
  public:
@@ -223,23 +217,9 @@ Combination ExactRung::original(const Integer& own, Index own_row, const std::ve
 }
 
 std::vector<int> ExactRung::signs(const Parts& point) const {
-  const DyadicVector x = exact_sum(point);
-  std::vector<int> result;
-  if (point.rows() == 1) {
-    result = rows_.slack_signs(point.row(0));
-  } else {
-    if (rows_.units() > 0) {
-      const Network::ExactValues values = rows_.network()->forward_exact(x, &rows_.pattern(), false);
-      for (Index j = 0; j < rows_.units(); ++j) {
-        const auto [stage, unit] = rows_.network()->stage_of(j);
-        result.push_back(-static_cast<int>(rows_.side(j)) * values.pre[at(stage)].mantissa[at(unit)].sign());
-      }
-    }
-    for (Index j = rows_.units(); j < rows_.size(); ++j) {
-      const ExactRow row = rows_.exact_row(j);
-      result.push_back(row.b.compare(dot(row.a, x)));
-    }
-  }
+  std::vector<int> result = rows_.slack_signs(point);
+  if (extra_.empty()) return result;
+  const DyadicVector x = exact_point(point);
   for (const IntegerRow& row : extra_) {
     DyadicVector a(static_cast<Index>(row.a.size()));
     a.mantissa = row.a;
@@ -318,7 +298,7 @@ ExactRung::Side ExactRung::side(const std::vector<Index>& group, const std::vect
   }
   // From the optimum x a little towards the interior point c: (1 - 2^-k) x + 2^-k c still violates the row.
   result.facet = true;
-  const DyadicVector c = exact_sum(interior);
+  const DyadicVector c = exact_point(interior);
   const long low = std::min(0L, c.exponent);
   std::vector<Integer> center;  // times 2^-low
   for (const Integer& m : c.mantissa) center.push_back(shifted(m, c.exponent - low));
@@ -453,7 +433,7 @@ ExactRung::Ball ExactRung::ball() {
   result.upper = rational_to_double(value, scale, 1);
   result.combination = original(0, -1, program.multipliers());
   const auto slack_at = [&](const Parts& point, Index j) {  // over 2^-low
-    const DyadicVector p = exact_sum(point);
+    const DyadicVector p = exact_point(point);
     DyadicVector a(rows_.dim());
     a.mantissa = row(j).a;
     Dyadic b;

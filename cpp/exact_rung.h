@@ -92,8 +92,6 @@ IntegerRow integer_row(const ExactRow& row, long& exponent);
 Parts nearest_parts(const std::vector<Integer>& numerators, const Integer& denominator, Index parts);
 // An integer vector scaled to size 1 and rounded.
 Vector rounded_direction(const std::vector<Integer>& direction);
-// The exact sum of the parts.
-DyadicVector exact_sum(const Parts& point);
 // num / den rounded to a double, to nearest, or outward when direction is -1 or 1.
 double rational_to_double(const Integer& num, const Integer& den, int direction = 0);
 

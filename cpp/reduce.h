@@ -25,6 +25,8 @@ struct ReduceOptions {
   int workers = 1;
   // An enclosing box of the cell for residuals in unbounded domains, asked for only when needed; may come back empty.
   std::function<const Enclosure&()> enclosure;
+  // false, for measuring only: what floats propose is taken for true, nothing is proven.
+  bool certify = true;
 };
 
 // Requires: center strictly inside every nonzero row (an interior witness).

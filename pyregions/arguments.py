@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from . import _core
 
 F64 = NDArray[np.float64]
 
@@ -14,6 +17,18 @@ F64 = NDArray[np.float64]
 EXACT_BUDGET = 60.0
 
 
+@contextmanager
+def plain_floats() -> Iterator[None]:
+    """Within this context (or function, as a decorator) subnormal numbers are numbers.
+
+    Another library may have switched flush-to-zero on in this thread, which comes back at the end. Without this even a
+    comparison, or the conversion of a float32, takes them as zero.
+    """
+    with _core.FloatEnvironment():
+        yield
+
+
+@plain_floats()
 def real_array(value: ArrayLike, name: str) -> F64:
     """``value`` as a C-contiguous float64 array, taken exactly.
 
@@ -67,6 +82,7 @@ def norm_code(norm: object) -> int:
         raise ValueError(f"norm must be 1, 2 or np.inf, got {norm!r}") from None
 
 
+@plain_floats()
 def row_arrays(A: ArrayLike, b: ArrayLike, dim: int | None = None) -> tuple[F64, F64]:
     """Rows ``A x <= b`` as float64 arrays (N, d) and (N,).
 

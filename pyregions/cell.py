@@ -174,7 +174,8 @@ class Geometry:
             with core_errors():
                 return Facets(self._cell.facets(), self.halfspaces)
         except UndecidedError as error:
-            rows = map(int, self._cell.facets(allow_undecided=True)["undecided"])
+            with core_errors():
+                rows = map(int, self._cell.facets(allow_undecided=True)["undecided"])
             raise UndecidedError(str(error), list(rows)) from None
 
     @cached_property

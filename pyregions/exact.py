@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import plain_floats
+
 Ints = NDArray[np.object_]
 
 # Below this many scalar products a plain object-array product is faster than splitting into limbs (measured).
@@ -86,6 +88,7 @@ class Exact:
     exponent: int
 
     @staticmethod
+    @plain_floats()
     def of(values: ArrayLike) -> Exact:
         """The stored numbers themselves; requires finite floats (or integers)."""
         array = np.asarray(values, dtype=np.float64)

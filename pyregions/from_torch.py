@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import plain_floats
 from .errors import MismatchError, UnsupportedLayerError
 from .exact import AffineNode, HingeNode
 from .network import Network
@@ -61,6 +62,7 @@ class _Reader:
         self.steps.append(_Step(np.maximum(np.abs(slopes), 1.0), zeros, 2 if low else 0))
 
 
+@plain_floats()
 def from_torch(module: nn.Module, input_shape: int | tuple[int, ...], *, check_points: int = 32) -> Network:
     """The network that a torch module computes, its stored weights taken exactly.
 

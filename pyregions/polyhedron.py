@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _core
-from .arguments import EXACT_BUDGET, budget_seconds, point_array, row_arrays
+from .arguments import EXACT_BUDGET, budget_seconds, plain_floats, point_array, row_arrays
 from .cell import F64, DomainRows, Geometry, NoInterior
 from .errors import EmptyDomainError, Label, OutsideDomainError, UndecidedError, core_errors
 from .exact import ExactNetwork
@@ -37,6 +37,7 @@ class Box:
     (True, 2)
     """
 
+    @plain_floats()
     def __init__(self, lower: ArrayLike, upper: ArrayLike) -> None:
         try:
             low, high = np.broadcast_arrays(np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64))
@@ -61,6 +62,7 @@ class Box:
         """The dimension, None while both bounds are plain numbers."""
         return len(self.lower) if self.lower.ndim else None
 
+    @plain_floats()
     def contains(self, x: ArrayLike) -> bool:
         """True if every coordinate of x lies within its bounds (closed, exact)."""
         point = np.asarray(x, dtype=np.float64)
@@ -251,6 +253,7 @@ def resolve_domain(domain: Domain, dim: int) -> DomainRows:
     raise TypeError(f"domain must be None, a Box or a Polyhedron, got {type(domain).__name__}")
 
 
+@plain_floats()
 def outside(rows: DomainRows, core: _core.Domain, point: F64) -> OutsideDomainError | None:
     """The error that says which row of the domain a point violates, None if it violates none (exact)."""
     bad = np.flatnonzero((point < rows.lower) | (point > rows.upper))

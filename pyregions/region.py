@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arguments import norm_code, point_array, row_arrays
+from .arguments import norm_code, plain_floats, point_array, row_arrays
 from .cell import F64, DomainRows, Geometry, NoInterior
 from .errors import UndecidedError, core_errors
 from .exact import ExactNetwork
@@ -281,6 +281,7 @@ class Region(Geometry):
         """
         return self._decision_boundaries
 
+    @plain_floats()
     def distances(self, x: ArrayLike | None = None, norm: object = 2) -> Distances:
         """Distances of a point of the region to its rows, in the 1-, 2- or maximum norm.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .arguments import plain_floats
 from .replay_bounded import check_bounded
 from .replay_empty import verify_no_interior
 from .replay_exact import point_sum
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Verification", "verify", "verify_no_interior"]
 
 
+@plain_floats()
 def verify(cell: Geometry, sample: int | None = None, seed: int = 0) -> Verification:
     """Replays the certificates a cell holds. See :meth:`Geometry.verify`."""
     if sample is not None and sample < 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import plain_floats
 from .exact import Exact, ExactNetwork
 from .replay_exact import vanishing
 from .replay_rows import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .cell import DomainRows
 
 
+@plain_floats()
 def verify_no_interior(network: ExactNetwork, pattern: Any, domain: DomainRows, raw: Any) -> Verification:
     """Replays the proof that a cell has no interior point. See :meth:`NoInterior.verify`."""
     rows = Rows(network, canonical(network, pattern, domain), domain)

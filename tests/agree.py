@@ -14,6 +14,10 @@ from oracle import Cell
 import pyregions as pr
 
 
+class OpenError(AssertionError):
+    """An answer is left open where none may be."""
+
+
 def decided(compute: Callable[[], Any], allow_open: bool = True) -> Any:
     """The answer, or None when the engine says that it cannot tell (an error unless allow_open)."""
     try:
@@ -117,8 +121,10 @@ def check_shape(region: pr.Region, cell: Cell, allow_open: bool = True, allow_mo
     lower, upper = cell.inradius()
     stated = ball.radius_bounds
     assert stated[0] <= ball.radius <= stated[1]
+    if not (allow_open or allow_modulo) and isinf(lower) != isinf(stated[0] if isinf(lower) else stated[1]):
+        raise OpenError("whether the inradius is finite")
     if isinf(lower):
-        assert isinf(ball.radius) or isinf(stated[1])
+        assert isinf(stated[1])
         return
     assert Fraction(stated[0]) <= upper
     assert isinf(stated[1]) or Fraction(stated[1]) >= lower
@@ -127,9 +133,11 @@ def check_shape(region: pr.Region, cell: Cell, allow_open: bool = True, allow_mo
     for k in cell.keys:
         slack = k[-1] - oracle.dot(k[:-1], center)
         assert slack >= 0 and slack * slack >= radius * radius * sum(v * v for v in k[:-1])
+    if isinf(stated[1]):
+        return  # open: allowed, or refused above
     # The bounds mean something: the ball found is the largest up to the solver's relative gap of about 1e-9 times the
-    # conditioning of a small net, and up to 2^-40, thousands of roundings of coordinates of size 1.
-    assert stated[0] >= float(lower) * (1 - 1e-5) - 2.0**-40
+    # conditioning of a small net, and up to 2^-40 of the centre's size, thousands of roundings of its coordinates.
+    assert stated[0] >= float(lower) * (1 - 1e-5) - 2.0**-40 * max(1.0, float(np.abs(ball.center).max()))
 
 
 def check_classes(region: pr.Region, cell: Cell, allow_open: bool = True) -> None:
@@ -141,7 +149,8 @@ def check_classes(region: pr.Region, cell: Cell, allow_open: bool = True) -> Non
     for index, p in enumerate(pairs):
         i, j = int(p.i), int(p.j)
         assert bool(p.identical) == cell.identical(i, j)
-        assert allow_open or None not in (p.crosses, p.piece)
+        if not allow_open and None in (p.crosses, p.piece):
+            raise OpenError(f"decision boundary of classes {i} and {j}")
         if p.crosses is not None:
             assert bool(p.crosses) == cell.crosses(i, j)
             if p.crosses:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from oracle import Domain, Label, Net, box
@@ -13,7 +14,8 @@ FOLDER = Path(__file__).parent / "corpus"
 @dataclass
 class Case:
     name: str
-    layers: list[tuple[list[list[float]], list[float]]] = field(default_factory=list)
+    stored: list[tuple[list[list[float]], list[float]]] = field(default_factory=list)
+    scales: list[int] = field(default_factory=list)
     slope: float = 0.0
     bounds: tuple[list[float], list[float]] | None = None
     at: list[float] | None = None
@@ -32,6 +34,15 @@ class Case:
     rung: str | None = None
     later: bool = False
     later_modulo: bool = False
+
+    @cached_property
+    def layers(self) -> list[tuple[list[list[float]], list[float]]]:
+        """The layers with their scales, which are powers of two, so that nothing is rounded."""
+        powers = [2.0**k for k in self.scales] or [1.0] * len(self.stored)
+        return [
+            ([[s * w for w in row] for row in W], [s * v for v in b])
+            for (W, b), s in zip(self.stored, powers, strict=True)
+        ]
 
     @property
     def net(self) -> Net:
@@ -63,7 +74,9 @@ def layer(text: str) -> tuple[list[list[float]], list[float]]:
 def read_line(case: Case, key: str, rest: str) -> None:
     words = rest.split()
     if key in ("layer", "output"):
-        case.layers.append(layer(rest))
+        case.stored.append(layer(rest))
+    elif key == "scale":
+        case.scales = [int(w) for w in words]
     elif key == "domain":
         if words != ["all"]:
             sides = [w.split("..") for w in words]

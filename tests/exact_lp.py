@@ -20,7 +20,7 @@ def exact(values: Any) -> Any:
 
 
 def dot(a: Iterable[Any], x: Iterable[Any]) -> Any:
-    return sum((p * q for p, q in zip(a, x, strict=True)), Fraction(0))
+    return sum((p * q for p, q in zip(a, x, strict=True) if p and q), Fraction(0))
 
 
 def primitive(a: Sequence[Fraction], b: Fraction) -> Key | None:

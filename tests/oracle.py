@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import inf, isqrt
+from functools import cached_property
+from math import inf, isqrt, lcm
 from typing import Any
 
 from exact_lp import Key, Point, dot, exact, interior_point, maximum, primitive, rank, simplex
@@ -74,41 +75,60 @@ class Net:
         return stages, [dot(row, value) + bias for row, bias in zip(W, b, strict=True)]
 
     def signs_across(self, x: Sequence[Any], direction: Sequence[Any]) -> list[int]:
-        """Signs of all units at x + eps * direction for infinitesimal eps > 0: a forward pass on dual numbers."""
-        value = [(Fraction(v), Fraction(d)) for v, d in zip(x, direction, strict=True)]
+        """Signs of all units at x + eps * direction for infinitesimal eps > 0."""
+        return self.signs_along(x, [direction])
+
+    def signs_along(self, x: Sequence[Any], steps: Sequence[Sequence[Any]]) -> list[int]:
+        """Signs of all units at x + e s_1 + e^2 s_2 + ... for infinitesimal e > 0: a forward pass on dual numbers, each
+        the tuple of its coefficients, compared from the first to the last."""
+        value = [tuple(map(Fraction, coefficients)) for coefficients in zip(x, *steps, strict=True)]
+        zero = (Fraction(0),) * (1 + len(steps))
         signs = []
         for W, b in self.layers[:-1]:
-            pre = [
-                (dot(row, (v for v, _ in value)) + bias, dot(row, (d for _, d in value)))
-                for row, bias in zip(W, b, strict=True)
-            ]
-            value = [z if z > (0, 0) else (self.low * z[0], self.low * z[1]) for z in pre]
-            signs += [(z > (0, 0)) - (z < (0, 0)) for z in pre]
+            pre = []
+            for row, bias in zip(W, b, strict=True):
+                first, *rest = (dot(row, part) for part in zip(*value, strict=True))
+                pre.append((first + bias, *rest))
+            value = [z if z > zero else tuple(self.low * v for v in z) for z in pre]
+            signs += [(z > zero) - (z < zero) for z in pre]
         return signs
 
     def compose(self, pattern: Sequence[int]) -> tuple[list[int], list[Form], list[Form]]:
         """(canonical pattern, affine function of every unit, of every output) with the pieces held at the pattern."""
         d = self.inputs
-        value = [([Fraction(i == j) for j in range(d)], Fraction(0)) for i in range(d)]
+        # Functions are integer vectors (a_1, ..., a_d, c) over one denominator.
+        value = [[int(i == j) for j in range(d + 1)] for i in range(d)]
+        over = 1
         canonical, units = [], []
-        for index, (W, b) in enumerate(self.layers):
-            pre = [
-                (
-                    [dot(row, (v[0][k] for v in value)) for k in range(d)],
-                    dot(row, (v[1] for v in value)) + bias,
-                )
-                for row, bias in zip(W, b, strict=True)
-            ]
+        for index, (W, b, scale) in enumerate(self._integer_layers):
+            pre = []
+            for row, bias in zip(W, b, strict=True):
+                live = [(w, v) for w, v in zip(row, value, strict=True) if w]
+                z = [sum(w * v[k] for w, v in live) for k in range(d + 1)]
+                z[d] += bias * over
+                pre.append(z)
+            over *= scale
+            forms = [([Fraction(v, over) for v in z[:d]], Fraction(z[d], over)) for z in pre]
             if index == len(self.layers) - 1:
-                return canonical, units, pre
+                return canonical, units, forms
             value = []
-            for a, c in pre:
-                piece = int(pattern[len(canonical)]) if any(a) or c else 0
+            for z in pre:
+                piece = int(pattern[len(canonical)]) if any(z) else 0
                 canonical.append(piece)
-                units.append((a, c))
-                slope = Fraction(1) if piece else self.low
-                value.append(([slope * v for v in a], slope * c))
+                slope = self.low.denominator if piece else self.low.numerator
+                value.append([slope * v for v in z])
+            units += forms
+            over *= self.low.denominator
         raise AssertionError("a network has at least one layer")
+
+    @cached_property
+    def _integer_layers(self) -> list[tuple[list[list[int]], list[int], int]]:
+        """(W, b, s) per layer: the integers s W and s b, s the least common denominator."""
+        found = []
+        for W, b in self.layers:
+            scale = lcm(*(v.denominator for row in W for v in row), *(v.denominator for v in b))
+            found.append(([[int(v * scale) for v in row] for row in W], [int(v * scale) for v in b], scale))
+        return found
 
     def label(self, unit: int, piece: int) -> Label:
         for stage, width in enumerate(self.widths):
@@ -172,6 +192,10 @@ class Cell:
 
     def facets(self) -> list[Facet]:
         """Facets in order of their first row: the groups whose flipped row leaves a cell with interior."""
+        return self._facets
+
+    @cached_property
+    def _facets(self) -> list[Facet]:
         assert self.interior is not None
         found = []
         for key, rows in self.groups.items():

@@ -1,4 +1,5 @@
-// The passes of a network: forward, forward with held pieces, backward, the rows of a pattern, and the exact forward.
+// The passes of a network: forward, forward with held pieces, backward, the rows of a pattern, the refined and the exact
+// forward.
 // Each asserts an identity between passes before it is timed; a failed check ends the benchmark with an error.
 #include <benchmark/benchmark.h>
 
@@ -82,6 +83,16 @@ void rows(benchmark::State& state) {
   state.SetLabel(p.name);
 }
 BENCHMARK(rows)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
+
+void forward_refined(benchmark::State& state) {
+  const Problem& p = problem(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(p.network->forward_refined(&p.pattern, p.point).pre.hi.data());
+  const RefinedVector refined = p.network->forward_refined(&p.pattern, p.point).pre;
+  for (Index u = 0; u < p.network->units(); ++u)
+    if (refined[u].sign() != (p.pattern[static_cast<std::size_t>(u)] ? 1 : -1)) state.SkipWithError("refined signs disagree with the pattern");
+  state.SetLabel(p.name);
+}
+BENCHMARK(forward_refined)->DenseRange(0, 2);
 
 void forward_exact(benchmark::State& state) {
   const Problem& p = problem(state.range(0));

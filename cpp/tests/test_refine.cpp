@@ -391,16 +391,3 @@ TEST_CASE("forms in double-double enclose the exact combination of rows") {
     }
   }
 }
-
-TEST_CASE("a row that floats cannot tell from zero: refined when it is not, integers when it is") {
-  // The second unit reads a - (1 + tiny) a' of two equal units; the third reads a - a'.
-  Network net(2);
-  const int z = net.add_affine({{0, LinearMap::from_dense(matrix({{0.1, 0.3}, {0.1, 0.3}}))}}, {0.0, 0.0});
-  const int second = net.add_affine({{add_relu(net, z), LinearMap::from_dense(matrix({{1, -1 - 0x1p-52}, {1, -1}}))}}, {1.0, 1.0});
-  net.add_affine({{add_relu(net, second), LinearMap::from_dense(Matrix(1, 2, 1.0))}}, {0.0});
-  net.finish();
-  const RowSystem rows(share(std::move(net)), {1, 1, 1, 1}, all_of(2));
-  CHECK(rows.zero_rows() == std::vector<std::uint8_t>{0, 0, 0, 1});
-  CHECK(rows.tally().refine == 1);
-  CHECK(rows.tally().exact == 1);
-}

@@ -1,0 +1,122 @@
+"""What exactness costs: the ladder against the same computation without proofs, and single exact decisions of planted ties.
+
+    python bench/ladder.py [--repeat 9] [--no-peer]
+
+Certified and uncertified runs alternate on the same regions in one process; medians. "exact" is the share of decisions
+that reached integers. Ties are rows that others imply with equality, so that no interval can tell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import nets
+import numpy as np
+import peers
+
+import pyregions as pr
+from pyregions import _core
+
+RUNGS = ("triage", "tight", "basis", "refine", "exact", "undecided")
+SIDE = 0.05
+BITS = 20  # planted weights are multiples of 2^-20, so that sums of a few are stored exactly
+
+
+def cells(name: str, box: bool, count: int) -> list[_core.Cell]:
+    """Fresh cells with their interior point, of random normal points."""
+    layers = nets.torch_layers(name)
+    net = pr.Network.from_arrays(layers)
+    rng = np.random.default_rng(0)
+    made = []
+    for _ in range(count):
+        x = rng.normal(size=len(layers[0][0][0]))
+        made.append(net.region(x, domain=pr.Box(x - SIDE, x + SIDE) if box else None)._cell)
+        made[-1].witness()
+        made[-1].halfspaces()
+    return made
+
+
+def ladder_line(name: str, box: bool, repeat: int) -> str:
+    """Decisions per rung over `repeat` regions, and the cost of proving them."""
+    proven, proposed = [], []
+    total = dict.fromkeys(RUNGS, 0)
+    for first, second in zip(cells(name, box, repeat), cells(name, box, repeat), strict=True):
+        start = time.perf_counter()
+        second.proposed_facets(2)
+        middle = time.perf_counter()
+        first.facets(allow_undecided=True, workers=2)
+        proposed.append(middle - start)
+        proven.append(time.perf_counter() - middle)
+        stats = first.stats()
+        for rung in RUNGS:
+            total[rung] += int(stats[rung])
+    decisions = sum(total.values())
+    ratio = statistics.median(proven) / statistics.median(proposed)
+    counts = " ".join(f"{rung} {count}" for rung, count in total.items() if count)
+    return (
+        f"{name:<18}{'box' if box else 'R^d':<5}{decisions:>9}{total['exact'] / decisions:>9.4%}"
+        f"{statistics.median(proven) * 1e3:>11.2f}{statistics.median(proposed) * 1e3:>11.2f}{ratio:>7.2f}  {counts}"
+    )
+
+
+def planted(name: str, kind: str) -> nets.Layers:
+    """sum: unit 2 is unit 0 plus unit 1. point: all hyperplanes of the first layer through one point, no later biases."""
+    layers = [(W.copy(), b.copy()) for W, b in nets.numpy_layers(name)]
+    W, b = layers[0]
+    W[:], b[:] = np.round(W * 2**BITS) / 2**BITS, np.round(b * 2**BITS) / 2**BITS
+    if kind == "sum":
+        W[2], b[2] = W[0] + W[1], b[0] + b[1]
+    else:
+        b[:] = -W @ np.random.default_rng(1).integers(-3, 4, W.shape[1])
+        for _, later in layers[1:]:
+            later[:] = 0
+    return layers
+
+
+def tie_line(name: str, kind: str, seconds_per_lp: float) -> str:
+    """Seconds per exact decision of a region with planted ties, as multiples of one LP of the peer."""
+    net = pr.Network.from_arrays(planted(name, kind))
+    rng = np.random.default_rng(0)
+    while True:  # a region in which the tie shows: units 0 and 1 on one side
+        region = net.region(rng.normal(size=net.inputs))
+        if kind == "point" or region.pattern[0] == region.pattern[1]:
+            break
+    start = time.perf_counter()
+    facets = region.facets
+    spent = time.perf_counter() - start
+    exact = [r for r in facets.redundant if r.proof == "exact"]
+    stage = region.stats()["seconds_exact"]
+    each = stage / len(exact) if exact else float("nan")
+    against = f"{each / seconds_per_lp:8.2f} LPs of relucent" if seconds_per_lp else ""
+    widest = max((len(r.exact[1]) for r in exact if r.exact), default=0)
+    return (
+        f"{name:<18}{kind:<7}{len(facets.redundant):>5} redundant, {len(exact):>4} by exact solves of up to {widest} rows:"
+        f"{each * 1e3:>10.2f} ms each {against}   (all facets {spent:.2f} s, undecided {len(facets.undecided)})"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=9, help="regions per line (default 9)")
+    parser.add_argument("--no-peer", action="store_true", help="do not time relucent's LPs")
+    options = parser.parse_args()
+    print(f"{'net':<18}{'where':<5}{'decisions':>9}{'exact':>9}{'proven ms':>11}{'floats ms':>11}{'ratio':>7}  rungs")
+    for name in ("64-64-64-10", "64-256-256-10", "784-256-256-10"):
+        for box in (False, True):
+            few = 3 if name.startswith("784") and box else options.repeat
+            print(ladder_line(name, box, few), flush=True)
+    per_lp = 0.0
+    if not options.no_peer and peers.installed("relucent"):
+        layers = nets.torch_layers("64-64-64-10")
+        spent, rows = peers.relucent_seconds_per_row(layers, np.random.default_rng(0).normal(size=64))
+        per_lp = spent / rows
+        print(f"relucent, 64-64-64-10: {spent:.2f} s for {rows} rows, {per_lp * 1e3:.1f} ms per LP")
+    for name in ("64-64-64-10", "64-256-256-10", "784-256-256-10", "784-1024-1024-10"):
+        for kind in ("sum", "point"):
+            print(tie_line(name, kind, per_lp), flush=True)
+
+
+if __name__ == "__main__":
+    main()
