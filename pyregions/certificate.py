@@ -125,7 +125,7 @@ class Writer:
         """The claims of boundedness, as it is and modulo lineality; the ball may know a direction, too."""
         raw = answer.certificate
         if answer.bounded:
-            full = self.box() or self.equalities.spread(raw) or self.given(raw["exact"]) or self.cancelled()
+            full = self.box() or self.equalities.spread(raw) or self.cancelled(raw)
             return {"bounded": self.multipliers(full), "modulo_lineality": None}
         away = ball.certificate
         found = [raw["recession"], raw["line"], away["exact_direction"]]
@@ -138,7 +138,7 @@ class Writer:
             level = in_budget(_core.exact_lineality, self.cell)
         modulo = self.direction(steep)
         if answer.modulo_lineality:
-            modulo = self.multipliers(self.given(raw["exact"]) or self.cancelled())
+            modulo = self.multipliers(self.cancelled(raw))
         return {"bounded": self.direction(level), "modulo_lineality": modulo}
 
     def recedes(self, u: Sequence[int], strictly: bool) -> bool:
@@ -165,12 +165,15 @@ class Writer:
             return None
         return self.equalities.checked(Fraction(0), 0, exactly(exact)[1])
 
-    def cancelled(self) -> Equality | None:
-        """A vanishing combination of all rows that are not constant, by an exact program."""
+    def cancelled(self, raw: Any) -> Equality | None:
+        """A vanishing combination of all rows that are not constant, if need be by an exact program."""
         if not self.nonzero:
             return Equality(Fraction(0), {}, Fraction(0))
-        found = in_budget(_core.exact_recession, self.cell) if self.cell is not None else None
-        return None if found is None else self.given(found[1])
+        found = self.given(raw["exact"]) or self.equalities.spread_by_stage(raw)
+        if found is not None or self.cell is None:
+            return found
+        program = in_budget(_core.exact_recession, self.cell)
+        return None if program is None else self.given(program[1])
 
     def radius(self, ball: Ball) -> Json | None:
         raw = ball.certificate

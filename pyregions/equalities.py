@@ -241,6 +241,24 @@ class Equalities:
             self.basis, self._positive = basis, found.terms
         return found
 
+    def spread_by_stage(self, raw: Any) -> Equality | None:
+        """A vanishing combination of all rows that are not constant, behind a proof in first-stage coordinates.
+
+        The first stage's weights are positive for the given multipliers; they stay so with a little of every other row.
+        """
+        terms, rows = proposed(raw), self.rows
+        if not terms or len(raw["basis_rows"]) or rows.count != rows.units:
+            return None
+        first = rows.network.slices[0].stop
+        moving = [j for j in range(rows.units) if (self.normals.ints[j] != 0).any()]
+        for bits in range(8, 128, 8):
+            share = max(terms.values()) / (1 << bits)
+            deep = add({j: share for j in moving if j >= first and j not in terms}, terms)
+            weights = self.by_stage(deep, 0)
+            if weights is not None and all(j in weights for j in moving if j < first):
+                return self.checked(Fraction(0), 0, add(deep, weights))
+        return None
+
     def empty(self, raw: Any) -> Equality | None:
         """A vanishing combination with sum lambda_j b_j <= 0, for a cell without interior."""
         kind, terms = int(raw["kind"]), proposed(raw)

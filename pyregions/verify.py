@@ -9,6 +9,7 @@ import sys
 from fractions import Fraction
 from hashlib import sha256
 from math import gcd, isqrt
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,7 @@ class Cell:
 
     def values(self, point: list[int]) -> list[int]:
         """The rows at a point in homogeneous coordinates; with 0 as the last one, slopes along a direction."""
-        entries = [(k, v) for k, v in enumerate(items(point, self.dim + 1)) if v]
-        return [sum([row[k] * v for k, v in entries]) for row in self.rows]
+        return [sum(map(mul, row, items(point, self.dim + 1))) for row in self.rows]
 
     def cancel(self, pairs: Any, mu: int = 0, group: tuple[int, ...] = ()) -> int:
         """The constant left of positive multiples of rows outside a group less mu times its first: normals cancel."""
