@@ -92,7 +92,7 @@ py::object exact_redundancy(Cell& c, Index row) {
   const Combination found = run([&] {
     for (const std::vector<Index>& group : group_rows(c.rows()).groups)
       if (std::find(group.begin(), group.end(), row) != group.end())
-        return ExactRung(c.rows()).side(group, {}, c.fine(), {}).proof;
+        return ExactRung(c.rows()).side(group, {}, c.fine()).proof;
     return Combination{};
   });
   return found.own.is_zero() ? py::object(py::none()) : py::object(combination(found));

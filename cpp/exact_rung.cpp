@@ -299,13 +299,12 @@ std::optional<std::pair<Integer, std::vector<Integer>>> ExactRung::solve(const s
   return std::make_pair(shifted(solved->denominator, lowest), std::move(solved->numerators));
 }
 
-ExactRung::Side ExactRung::side(const std::vector<Index>& group, const std::vector<Index>& support, const Parts& interior,
-                                const std::vector<std::uint8_t>& ignored) {
+ExactRung::Side ExactRung::side(const std::vector<Index>& group, const std::vector<Index>& support, const Parts& interior) {
   Side result;
   const Index i = group[0];
   const IntegerRow own = row(i);
-  std::vector<std::uint8_t> out = ignored;
-  out.resize(at(count()), 0);
+  // Redundant rows stay in: a row that this group implies may be violated together with it.
+  std::vector<std::uint8_t> out(at(count()), 0);
   for (const Index j : group) out[at(j)] = 1;
   Program program(*this, {}, false, std::move(out));
   Integer beyond = abs(own.b) + 1;  // how far beyond the row to look

@@ -23,9 +23,8 @@ class ExactRung {
     Parts witness;
     Combination proof;  // own * a_i = sum terms a_j and sum terms b_j <= own * b_i
   };
-  // support: rows that may imply the group. interior: strictly inside. ignored: rows to leave out (redundant ones).
-  Side side(const std::vector<Index>& group, const std::vector<Index>& support, const Parts& interior,
-            const std::vector<std::uint8_t>& ignored);
+  // support: rows that may imply the group. interior: strictly inside.
+  Side side(const std::vector<Index>& group, const std::vector<Index>& support, const Parts& interior);
   // The same claim from the support alone, by one exact solve: nothing when the support does not imply the row.
   std::optional<Combination> implied(Index row, const std::vector<Index>& support);
 

@@ -52,14 +52,10 @@ bool Reducer::settle_by_support(Index g, const std::vector<Index>& support) {
 }
 
 void Reducer::settle_by_program(Index g, const std::vector<Index>& support) {
-  std::vector<std::uint8_t> redundant(s(rows_.size()), 0);
-  for (std::size_t other = 0; other < groups_.size(); ++other)
-    if (state_[other] == State::redundant)
-      for (const Index j : groups_[other]) redundant[s(j)] = 1;
   Parts center(1, rows_.dim());
   std::copy(frame_.center.begin(), frame_.center.end(), center.data());
   try {
-    ExactRung::Side side = ExactRung(rows_).side(groups_[s(g)], support, center, redundant);
+    ExactRung::Side side = ExactRung(rows_).side(groups_[s(g)], support, center);
     rows_.tally().exact += 1;
     state_[s(g)] = side.facet ? State::facet : State::redundant;
     if (side.facet)
@@ -79,13 +75,12 @@ Facets reduce_exactly(const RowSystem& rows, const Parts& interior) {
   const Grouping grouping = group_rows(rows);
   for (Index j = 0; j < rows.size(); ++j)
     if (rows.zero_rows()[at(j)]) f.zero_rows.push_back(j);
-  std::vector<std::uint8_t> redundant(at(rows.size()), 0);
   std::vector<Parts> witnesses;
   ExactRung rung(rows);
   for (std::size_t g = 0; g < grouping.groups.size(); ++g) {
     const std::vector<Index>& group = grouping.groups[g];
     try {
-      ExactRung::Side side = rung.side(group, {}, interior, redundant);
+      ExactRung::Side side = rung.side(group, {}, interior);
       rows.tally().exact += 1;
       if (side.facet) {
         f.groups.push_back(group);
@@ -93,7 +88,6 @@ Facets reduce_exactly(const RowSystem& rows, const Parts& interior) {
         if (side.witness.rows() > 1) f.fine.emplace(static_cast<Index>(witnesses.size()), side.witness);
         witnesses.push_back(std::move(side.witness));
       } else {
-        for (const Index j : group) redundant[at(j)] = 1;
         f.redundant_groups.push_back(group);
         f.proofs.push_back({group[0], Proof::exact, -1, {}, std::move(side.proof)});
       }
