@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BLOCK = 256  # claims replayed in one pass: bounds the memory of the object arrays
 BOX, STAGE, ENCLOSURE, BASIS, DIRECTION, OPPOSITE, PARALLEL, EXACT = range(8)  # the core's numbers for kinds of proof
+REFINEMENTS = 3  # steps that leave an enclosure finer than the core's double-double one
 Sparse = dict[int, Fraction]  # row -> multiplier
 Box = tuple[NDArray[np.float64], NDArray[np.float64]]  # lower and upper bounds
 
@@ -166,14 +167,17 @@ def enclose(B: Exact, target: Exact, guess: Sequence[float], name: str) -> tuple
     B^-T r = R^T (I - E^T)^-1 r of a residual r is at most max_k |R_kj| |r|_1 / (1 - |E|) in entry j.
     """
     require(B.shape[0] == B.shape[1], name, f"the basis has {B.shape[0]} rows in {B.shape[1]} dimensions")
-    proposal, gap = left_inverse(B, name)
+    R, gap = left_inverse(B, name)
     approximate = Exact.of(np.asarray(guess, dtype=np.float64))
     residual = target - (approximate[None] @ B)[0]
+    for _ in range(REFINEMENTS):
+        approximate = approximate + (residual[None] @ R)[0]
+        residual = target - (approximate[None] @ B)[0]
     width = residual.abs().sum().fraction() / (1 - gap)
-    reach = proposal.abs()
+    reach = R.abs()
     largest = Exact(np.asarray(reach.ints.max(axis=0), dtype=object), reach.exponent)
     radius = [largest.fraction(j) * width for j in range(len(guess))]
-    values = [Fraction(value) for value in guess]
+    values = [approximate.fraction(j) for j in range(len(guess))]
     return [v - r for v, r in zip(values, radius, strict=True)], [v + r for v, r in zip(values, radius, strict=True)]
 
 
