@@ -14,6 +14,7 @@ namespace {
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
+constexpr const char* kOutOfRange = "the point that decides lies outside the range of doubles";
 constexpr Index kMostParts = 24;  // 24 * 53 bits: more than the whole range of doubles is needed nowhere
 
 long bits(const Integer& v) { return v.is_zero() ? 0 : static_cast<long>(msb(abs(v))) + 1; }
@@ -230,6 +231,7 @@ std::vector<int> ExactRung::signs(const Parts& point) const {
   return result;
 }
 
+// The first of 1, 2, ... parts that are accepted; empty when sums of doubles do not reach the point.
 template <class Accept>
 Parts ExactRung::round(const std::vector<Integer>& numerators, const Integer& denominator, const Accept& accept) const {
   for (Index parts = 1; parts <= kMostParts; ++parts) {
@@ -237,7 +239,7 @@ Parts ExactRung::round(const std::vector<Integer>& numerators, const Integer& de
     if (std::any_of(point.data(), point.data() + point.rows() * point.cols(), [](double v) { return !std::isfinite(v); })) break;
     if (accept(point)) return point;
   }
-  throw UndecidedError("the point that decides lies outside the range of doubles");
+  return {};
 }
 
 std::optional<Combination> ExactRung::implied(Index i, const std::vector<Index>& support) {
@@ -328,16 +330,20 @@ ExactRung::Side ExactRung::side(const std::vector<Index>& group, const std::vect
   const Integer inside = shifted(own.b, -low) - integer_dot(own.a, center);  // slack at c, times 2^-low
   const Integer there = shifted(excess, -low), here = inside * scale;
   const long k = std::max(1L, bits(there + here) - bits(there) + 1);
-  std::vector<Integer> x = program.lp().numerators();
+  const std::vector<Integer> optimum = program.lp().numerators();
+  std::vector<Integer> x = optimum;
   for (std::size_t v = 0; v < x.size(); ++v) x[v] = shifted(shifted(x[v], k) - x[v], -low) + center[v] * scale;
-  result.witness = round(x, shifted(scale, k - low), [&](const Parts& point) {
+  const auto proves = [&](const Parts& point) {
     const std::vector<int> s = signs(point);
     for (Index j = 0; j < count(); ++j) {
       const bool member = std::find(group.begin(), group.end(), j) != group.end();
       if (member ? s[at(j)] >= 0 : s[at(j)] < 0) return false;
     }
     return true;
-  });
+  };
+  result.witness = round(x, shifted(scale, k - low), proves);
+  if (result.witness.empty()) result.witness = round(optimum, scale, proves);  // between subnormals there is nothing else
+  if (result.witness.empty()) throw UndecidedError(kOutOfRange, {i});
   return result;
 }
 
@@ -375,6 +381,7 @@ ExactRung::Interior ExactRung::interior(double reach) {
       if (s[at(j)] < 0 || (s[at(j)] == 0 && !is_zero(j))) return false;
     return true;
   });
+  if (result.point.empty()) throw UndecidedError(kOutOfRange);
   return result;
 }
 
@@ -476,6 +483,7 @@ ExactRung::Ball ExactRung::ball() {
     }
     return lower >= result.upper * (1 - 0x1p-30);
   });
+  if (result.center.empty()) throw UndecidedError(kOutOfRange);
   result.lower = lower;
   return result;
 }
