@@ -1,7 +1,7 @@
 """The rungs agree: the whole ladder against exact programs alone, row by row, and signs against fractions.
 
-Systems are made to sit on the edge between the rungs: small integers (true ties everywhere), the same moved by an ulp in
-one entry (near ties), rows that are sums of others in floats, and plain random floats.
+Systems are made to sit on the edge between the rungs: small integers (true ties everywhere), the same moved by an ulp
+in one entry (near ties), rows that are sums of others in floats, and plain random floats.
 
 The long run of 2026-11-24 (`pytest -m long tests/test_rungs.py`, 2 cores): LONG_FIGURES
 """
