@@ -184,11 +184,9 @@ const Facets& Cell::facets(int workers) {
   ReduceOptions options;
   options.workers = workers;
   options.enclosure = [this]() -> const Enclosure& { return enclosure(); };
-  if (!thin()) {
-    try {
-      return facets_.emplace(reduce(rows_, interior(), options));
-    } catch (const UndecidedError&) {  // rows outside the range of doubles
-    }
+  try {
+    return facets_.emplace(reduce(rows_, fine(), options));
+  } catch (const UndecidedError&) {  // rows outside the range of doubles
   }
   return facets_.emplace(reduce_exactly(rows_, fine()));
 }
@@ -215,7 +213,7 @@ const Enclosure& Cell::enclosure() {
   const Call call(*this, "boundedness");
   bounds_.emplace();
   try {
-    if (!thin()) bounds_ = boundedness(rows_, interior());
+    bounds_ = boundedness(rows_, interior());
   } catch (const UndecidedError&) {  // rows outside the range of doubles
   }
   return bounds_->enclosure;

@@ -268,7 +268,76 @@ double farthest_row(const RowSystem& rows, const Vector& start) {
   return largest;
 }
 
+// The program around x, its slacks known to twice the digits, with the rows of `beyond` turned round.
+BallProblem turned_problem(const Frame& frame, const std::vector<Index>& beyond, Matrix& turned) {
+  const auto is_beyond = [&](Index row) { return row >= 0 && std::find(beyond.begin(), beyond.end(), row) != beyond.end(); };
+  BallProblem p = ball_problem(frame);
+  turned = frame.G;
+  p.A = &turned;
+  for (Index e = 0; e < frame.rows(); ++e) {
+    if (!is_beyond(frame.row[at(e)])) continue;
+    p.b[at(e)] = -p.b[at(e)];
+    for (Index k = 0; k < frame.dim; ++k) turned(e, k) = -turned(e, k);
+  }
+  for (std::size_t k = 0; k < p.lower.size(); ++k) {
+    const bool below = is_beyond(frame.lower_row[k]), above = is_beyond(frame.upper_row[k]);
+    if (below) p.upper[k] = p.lower[k], p.lower[k] = -kInf;
+    if (above) p.lower[k] = p.upper[k], p.upper[k] = kInf;
+  }
+  return p;
+}
+
 }  // namespace
+
+// Around the best point so far the slacks are known to twice the digits, so the same program for a step from there, in
+// units of what is violated, gives the next digits.
+Parts refined_interior(const RowSystem& rows, const Vector& start, const std::vector<Index>& beyond) {
+  constexpr int kSteps = 5;
+  constexpr double kWindow = 0x1p20;  // a step may be this many units long; farther rows do not matter
+  const auto accepted = [&](const Parts& point) {
+    const std::vector<int> signs = rows.slack_signs(point);
+    for (Index j = 0; j < rows.size(); ++j) {
+      const bool turned = std::find(beyond.begin(), beyond.end(), j) != beyond.end();
+      if (turned ? signs[at(j)] >= 0 : signs[at(j)] < 0 || (signs[at(j)] == 0 && !rows.zero_rows()[at(j)])) return false;
+    }
+    return true;
+  };
+  Parts x(1, rows.dim());
+  std::copy(start.begin(), start.end(), x.data());
+  for (int step = 0; step < kSteps; ++step) {
+    const Frame frame = make_fine_frame(rows, x);
+    Matrix turned;
+    BallProblem p = turned_problem(frame, beyond, turned);
+    double least = kInf, size = 0;
+    for (const double v : p.b) least = std::min(least, v);
+    for (std::size_t k = 0; k < start.size(); ++k) {
+      least = std::min({least, -p.lower[k], p.upper[k]});
+      size = std::max(size, std::fabs(x(0, static_cast<Index>(k))));
+    }
+    const double unit = least < 0 ? -8 * least : std::max(size, 1.0) * 0x1p-58;
+    if (!std::isfinite(unit)) return {};
+    for (double& v : p.b) v = std::min(v / unit, kWindow);
+    for (double& v : p.lower) v = std::max(v / unit, -kWindow);
+    for (double& v : p.upper) v = std::min(v / unit, kWindow);
+    p.radius_cap = kWindow;
+    rows.tally().interior += 1;
+    const BallResult ball = inscribed_ball(p);
+    Parts next(x.rows() + 1, rows.dim());
+    std::copy(x.data(), x.data() + x.rows() * x.cols(), next.data());
+    for (Index k = 0; k < rows.dim(); ++k) next(x.rows(), k) = ball.x[at(k)] * unit;
+    if (!std::all_of(next.row(x.rows()), next.row(x.rows()) + rows.dim(), [](double v) { return std::isfinite(v); })) return {};
+    if (ball.r > 0 && accepted(next)) {
+      const DyadicVector sum = exact_point(next);
+      for (Index parts = 1; parts < next.rows(); ++parts) {  // as few parts as will do
+        Parts fewer = nearest_parts(sum, parts);
+        if (accepted(fewer)) return fewer;
+      }
+      return next;
+    }
+    x = std::move(next);
+  }
+  return {};
+}
 
 InteriorPoint interior_point(const RowSystem& rows, const Vector& start, bool start_is_inside) {
   InteriorPoint result;
@@ -283,6 +352,17 @@ InteriorPoint interior_point(const RowSystem& rows, const Vector& start, bool st
     result.point = start;
     return result;
   }
+  const auto take = [&](Parts point) {
+    result.found = true;
+    result.point.assign(point.row(0), point.row(0) + rows.dim());
+    if (point.rows() > 1) result.fine = std::move(point);
+    return result;
+  };
+  try {
+    Parts refined = refined_interior(rows, start);
+    if (!refined.empty()) return take(std::move(refined));
+  } catch (const UndecidedError&) {  // rows outside the range of doubles
+  }
   try {
     ExactRung rung(rows);
     ExactRung::Interior exact = rung.interior(farthest_row(rows, start));
@@ -292,9 +372,7 @@ InteriorPoint interior_point(const RowSystem& rows, const Vector& start, bool st
       result.exact = std::move(exact.proof);
       return result;
     }
-    result.found = true;
-    result.point.assign(exact.point.row(0), exact.point.row(0) + rows.dim());
-    if (exact.point.rows() > 1) result.fine = std::move(exact.point);
+    return take(std::move(exact.point));
   } catch (const OutOfBudget&) {
     rows.tally().undecided += 1;
   } catch (const UndecidedError&) {

@@ -22,6 +22,11 @@ struct InteriorPoint {
 // Law: found and proof != none exclude each other. By floats first, then the start itself if it is inside, then exactly.
 InteriorPoint interior_point(const RowSystem& rows, const Vector& start, bool start_is_inside = false);
 
+// A point strictly inside, or strictly beyond exactly the rows of `beyond`, as a sum of doubles, for cells too thin for the
+// first solver: a program for a step from the best point so far, repeated (after Gleixner, Steffy and Wolter, Iterative
+// refinement for linear programming, 2016). Proven; empty when that leads nowhere, which proves nothing.
+Parts refined_interior(const RowSystem& rows, const Vector& start, const std::vector<Index>& beyond = {});
+
 struct Ball {
   Vector center;
   Parts fine;                               // as in InteriorPoint

@@ -89,6 +89,13 @@ Parts nearest_parts(const std::vector<Integer>& numerators, const Integer& denom
   return point;
 }
 
+Parts nearest_parts(const DyadicVector& point, Index parts) {
+  const long up = std::max(0L, point.exponent), down = std::max(0L, -point.exponent);
+  std::vector<Integer> numerators;
+  for (const Integer& m : point.mantissa) numerators.push_back(shifted(m, up));
+  return nearest_parts(numerators, shifted(Integer(1), down), parts);
+}
+
 Vector rounded_direction(const std::vector<Integer>& direction) {
   Integer largest = 1;
   for (const Integer& v : direction) largest = std::max(largest, Integer(abs(v)));

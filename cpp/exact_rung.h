@@ -93,6 +93,7 @@ class ExactRung {
 IntegerRow integer_row(const ExactRow& row, long& exponent);
 // The nearest doubles of numerators / denominator, then of what is left, and so on.
 Parts nearest_parts(const std::vector<Integer>& numerators, const Integer& denominator, Index parts);
+Parts nearest_parts(const DyadicVector& point, Index parts);
 // An integer vector scaled to size 1 and rounded.
 Vector rounded_direction(const std::vector<Integer>& direction);
 // num / den rounded to a double, to nearest, or outward when direction is -1 or 1.

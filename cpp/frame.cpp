@@ -209,4 +209,12 @@ Frame make_frame(const RowSystem& rows, const Vector& center, bool allow_first_s
   return ambient_frame(rows, center, slack);
 }
 
+Frame make_fine_frame(const RowSystem& rows, const Parts& center) {
+  require_usual_size(rows);
+  const RefinedVector refined = rows.refined_slacks(center);
+  Matrix slack(1, rows.size());
+  std::copy(refined.hi.begin(), refined.hi.end(), slack.data());
+  return ambient_frame(rows, Vector(center.row(0), center.row(0) + center.cols()), slack);
+}
+
 }  // namespace pyregions

@@ -44,5 +44,8 @@ Vector first_stage_lean(const RowSystem& rows, const Frame& frame);
 // Zero rows are left out. Throws UndecidedError for rows that are nonzero but outside the range of doubles.
 // allow_first_stage: use the product structure where it exists.
 Frame make_frame(const RowSystem& rows, const Vector& center, bool allow_first_stage = true);
+// The ambient frame around a sum of doubles, its slacks from double-double: for cells that a double cannot enter. A point
+// y of the frame is center + y, the sum taken exactly.
+Frame make_fine_frame(const RowSystem& rows, const Parts& center);
 
 }  // namespace pyregions

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "exact_rung.h"
 #include "pool.h"
 #include "reducer.h"
 
@@ -119,6 +120,12 @@ Grouping group_rows(const RowSystem& rows) {
 }
 
 Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& options) {
+  Parts one(1, rows.dim());
+  std::copy(center.begin(), center.end(), one.data());
+  return reduce(rows, one, options);
+}
+
+Facets reduce(const RowSystem& rows, const Parts& center, const ReduceOptions& options) {
   Clock clock(rows.tally());
   detail::Reducer reducer(rows, center, options);
   reducer.free_units();
@@ -138,8 +145,25 @@ Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& 
 
 namespace detail {
 
-Reducer::Reducer(const RowSystem& rows, const Vector& center, const ReduceOptions& options)
-    : rows_(rows), options_(options), frame_(make_frame(rows, center)) {
+namespace {
+
+// Rays from the centre are as good as its slacks: some slack is known to fewer than 20 bits in float64.
+bool needs_more_digits(const RowSystem& rows, const Parts& center) {
+  if (center.rows() > 1) return true;
+  const RowSystem::Slacks slack = rows.slacks(center, false, true);
+  for (Index j = 0; j < rows.size(); ++j)
+    if (!rows.zero_rows()[at(j)] && !(slack.error(0, j) * 0x1p20 < slack.value(0, j))) return true;
+  return false;
+}
+
+}  // namespace
+
+Reducer::Reducer(const RowSystem& rows, const Parts& center, const ReduceOptions& options)
+    : rows_(rows),
+      options_(options),
+      center_(center),
+      fine_(needs_more_digits(rows, center)),
+      frame_(fine_ ? make_fine_frame(rows, center) : make_frame(rows, Vector(center.row(0), center.row(0) + rows.dim()))) {
   Grouping grouping = group_rows(rows);
   groups_ = std::move(grouping.groups);
   const Index R = frame_.rows(), K = frame_.dim;
@@ -250,8 +274,12 @@ bool Reducer::accept(Index group, const double* x, const double* slack, const do
       return true;
     }
   }
-  const std::vector<int> signs = rows_.slack_signs(x);
-  next = 0;
+  return violates_only(group, rows_.slack_signs(x));
+}
+
+bool Reducer::violates_only(Index group, const std::vector<int>& signs) const {
+  const std::vector<Index>& members = groups_[s(group)];
+  std::size_t next = 0;
   for (Index j = 0; j < rows_.size(); ++j) {
     const bool member = next < members.size() && members[next] == j;
     if (member) ++next;
@@ -260,7 +288,27 @@ bool Reducer::accept(Index group, const double* x, const double* slack, const do
   return true;
 }
 
+void Reducer::accept_fine(const Candidate& candidate) {
+  if (state_[s(candidate.group)] != State::open) return;
+  Parts x(center_.rows() + 1, center_.cols());
+  std::copy(center_.data(), center_.data() + center_.rows() * center_.cols(), x.data());
+  std::copy(candidate.y.begin(), candidate.y.end(), x.row(center_.rows()));
+  if (!std::all_of(candidate.y.begin(), candidate.y.end(), [](double v) { return std::isfinite(v); })) return;
+  const DyadicVector sum = exact_point(x);
+  for (Index parts = 1; parts <= x.rows(); ++parts) {  // as few parts as will do
+    Parts point = parts < x.rows() ? nearest_parts(sum, parts) : x;
+    if (!violates_only(candidate.group, rows_.slack_signs(point))) continue;
+    state_[s(candidate.group)] = State::facet;
+    witness_[s(candidate.group)] = std::move(point);
+    return;
+  }
+}
+
 void Reducer::verify(const std::vector<Candidate>& candidates) {
+  if (fine_) {
+    for (const Candidate& candidate : candidates) accept_fine(candidate);
+    return;
+  }
   constexpr Index kBatch = 64;
   const Index count = static_cast<Index>(candidates.size()), batches = (count + kBatch - 1) / kBatch;
   std::vector<Matrix> points(s(batches));

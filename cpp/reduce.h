@@ -34,6 +34,7 @@ struct ReduceOptions {
 // the centre; search witnesses for the rest in batches by gradients on violated rows; one least-distance solve per row
 // still open, ending in a witness or in multipliers; for what is left exact solves of the rows that it proposes, HiGHS
 // in high dimension, and exact programs. Every outcome is proven by predicates.h or exact_rung.h.
+Facets reduce(const RowSystem& rows, const Parts& center, const ReduceOptions& options = {});
 Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& options = {});
 // The same without floats, for cells that they cannot enter. interior: strictly inside.
 Facets reduce_exactly(const RowSystem& rows, const Parts& interior);

@@ -1,6 +1,7 @@
 // Layer 3. What floats leave open in a reduction: exact solves of the rows they propose, then exact programs.
 #include <algorithm>
 
+#include "chebyshev.h"
 #include "exact_rung.h"
 #include "reducer.h"
 
@@ -29,6 +30,16 @@ void Reducer::settle_exactly(Index e) {
   for (const auto& [entry, value] : nearest.multipliers)
     if (entry != R + 2 * K && value > 0) support.push_back(global_row(entry));
   if (settle_by_support(g, support)) return;
+  if (fine_ && nearest.status == NearestPoint::Status::optimal) {
+    Vector start = frame_.center;
+    for (std::size_t k = 0; k < start.size(); ++k) start[k] += nearest.y[k];
+    Parts witness = refined_interior(rows_, start, groups_[s(g)]);
+    if (!witness.empty()) {
+      state_[s(g)] = State::facet;
+      witness_[s(g)] = std::move(witness);
+      return;
+    }
+  }
   if (rows_.dim() > kFewInputs) {
     support = settle_with_lp(e);
     if (!is_open(e) || settle_by_support(g, support)) return;
@@ -52,10 +63,8 @@ bool Reducer::settle_by_support(Index g, const std::vector<Index>& support) {
 }
 
 void Reducer::settle_by_program(Index g, const std::vector<Index>& support) {
-  Parts center(1, rows_.dim());
-  std::copy(frame_.center.begin(), frame_.center.end(), center.data());
   try {
-    ExactRung::Side side = ExactRung(rows_).side(groups_[s(g)], support, center);
+    ExactRung::Side side = ExactRung(rows_).side(groups_[s(g)], support, center_);
     rows_.tally().exact += 1;
     state_[s(g)] = side.facet ? State::facet : State::redundant;
     if (side.facet)

@@ -13,7 +13,7 @@ namespace pyregions::detail {
 // the largest ratio, at t = 1 / ratio: a facet if the largest is unique.
 class Reducer {
  public:
-  Reducer(const RowSystem& rows, const Vector& center, const ReduceOptions& options);
+  Reducer(const RowSystem& rows, const Parts& center, const ReduceOptions& options);
 
   void free_units();  // first_stage frames: units without a live slope are facets, one point each
   void prune();       // rows that the domain's box implies
@@ -54,6 +54,8 @@ class Reducer {
   void harvest(const Matrix& y, const std::vector<Hit>& hits);
   void verify(const std::vector<Candidate>& candidates);
   bool accept(Index group, const double* x, const double* slack, const double* error) const;
+  void accept_fine(const Candidate& candidate);  // where the cell is too thin for plain doubles
+  bool violates_only(Index group, const std::vector<int>& signs) const;
   // Multipliers over entries (scaled so that the claimed entry has 1) -> certificate, checked in batches.
   Whitened whiten() const;
   // The open rows being searched, one per row of the matrices.
@@ -80,6 +82,8 @@ class Reducer {
 
   const RowSystem& rows_;
   const ReduceOptions& options_;
+  Parts center_;
+  bool fine_;  // slacks at the centre, and sums of it and y, need more digits than a double has
   Frame frame_;
   Matrix polar_;                       // R x K; zero rows for entries that stand back for their group
   Vector polar_lower_, polar_upper_;   // 1 / distance to the bound, 0 where there is none
