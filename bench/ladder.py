@@ -92,7 +92,7 @@ def tie_line(name: str, kind: str, seconds_per_lp: float) -> str:
     against = f"{each / seconds_per_lp:8.2f} LPs of relucent" if seconds_per_lp else ""
     widest = max((len(r.exact[1]) for r in exact if r.exact), default=0)
     return (
-        f"{name:<18}{kind:<7}{len(facets.redundant):>4} redundant, {len(exact):>3} by exact solves of up to {widest} rows:"
+        f"{name:<18}{kind:<7}{len(facets.redundant):>4} redundant, {len(exact):>3} exactly, from up to {widest} rows:"
         f"{each * 1e3:>10.2f} ms each {against}   (all facets {spent:.2f} s, undecided {len(facets.undecided)})"
     )
 
