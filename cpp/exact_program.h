@@ -11,6 +11,8 @@ namespace pyregions {
 
 inline std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
+// Euclidean lengths of integer rows are known as integers times 2^-kNormBits.
+inline constexpr long kNormBits = 64;
 inline constexpr Index kMostParts = 24;  // 24 * 53 bits: more than the whole range of doubles is needed nowhere
 
 inline long bits(const Integer& v) { return v.is_zero() ? 0 : static_cast<long>(msb(abs(v))) + 1; }

@@ -85,8 +85,6 @@ bool ExactRung::is_zero(Index j) {
   return j < rows_.size() ? rows_.zero_rows()[at(j)] != 0 : all_zero(extra_[at(j - rows_.size())].a);
 }
 
-// A bound of the Euclidean length of the integer row, within 2^-60 of it after the row has been scaled by norm_shift.
-constexpr long kNormBits = 64;
 Integer ExactRung::norm(const IntegerRow& row, bool up) const {
   Integer square = 0;
   for (const Integer& v : row.a) square += v * v;

@@ -49,6 +49,15 @@ class ExactRung {
     Combination combination;
   };
   Recession recession();
+  // The two answers from proposals, by one exact solve; nothing when that fails. weights: positive, on rows that nearly
+  // cancel; a few of them are changed so that 0 = sum terms a_j exactly, over the same rows. radius bounds that of every
+  // ball in the cell. proposal: falls along all rows but the level ones, which are nearly level along it.
+  struct Balance {
+    Combination combination;
+    double radius = 0;
+  };
+  std::optional<Balance> balance(const SparseRow& weights);
+  std::vector<Integer> falling(const Vector& proposal, const std::vector<Index>& level);
   // Integer u != 0 with A u = 0; empty when the rows have full rank; nothing in the rare case that a prime hides it.
   std::optional<std::vector<Integer>> lineality();
 
