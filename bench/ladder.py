@@ -63,8 +63,8 @@ def ladder_line(name: str, box: bool, repeat: int) -> str:
 
 
 def planted(name: str, kind: str, x: np.ndarray) -> nets.Layers:
-    """sum: unit 2 is unit 0 plus unit 1. point: the first layer's hyperplanes meet in one point, no later biases; of more
-    units than inputs, WIDE are such that in the region of x as many others as there are inputs imply them.
+    """sum: unit 2 is unit 0 plus unit 1. point: the first layer's hyperplanes meet in one point, no later biases. Of
+    more units than inputs, WIDE are such that in the region of x as many others as there are inputs imply them.
     """
     layers = [(W.copy(), b.copy()) for W, b in nets.numpy_layers(name)]
     W, b = layers[0]
