@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cell.h"
+#include "exact_lp.h"
 
 namespace pyregions::bindings {
 
@@ -59,12 +60,21 @@ py::object cell_or_proof(const std::variant<CellPtr, NoInterior>& result);
 void register_errors(py::module_& m);
 py::object python_exception(const std::exception_ptr& error);
 
-// Runs work without the GIL, in a clean floating-point environment.
+// Runs work without the GIL, in a clean floating-point environment; Ctrl-C ends a long exact decision.
 template <class Work>
 auto run(Work work) {
   py::gil_scoped_release release;
   const FloatEnvironment environment;
-  return work();
+  const InterruptScope interrupt([] {
+    const py::gil_scoped_acquire acquire;
+    return PyErr_CheckSignals() != 0;
+  });
+  try {
+    return work();
+  } catch (const Interrupted&) {
+    const py::gil_scoped_acquire acquire;
+    throw py::error_already_set();
+  }
 }
 
 void register_network(py::module_& m);  // Network, Domain

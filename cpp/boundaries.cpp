@@ -13,6 +13,9 @@ namespace {
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
+// Up to this dimension an exact program costs less than another proposal.
+constexpr Index kFewInputs = 12;
+
 // Relative steps of the proposals: how far inside walls and differences a witness should lie, and the tilt of reduce.
 // The second try is for thin cases, the third for witnesses far away, whose own rounding is larger.
 struct Step {
@@ -76,7 +79,16 @@ class Decider {
     for (const OutputRow& row : strict) extra.push_back(output_row(rows_, row.q));
     try {
       ExactRung rung(rows_, std::move(extra));
-      const bool opposed = rung.opposed(support).has_value();
+      bool opposed = rung.opposed(support).has_value();
+      if (search_ && !opposed && rows_.dim() > kFewInputs) {
+        const BoundarySearch::Answer answer = search_->solve_by_lp(strict);
+        const Vector point = answer.feasible ? search_->prove_point(answer.y, strict) : Vector{};
+        if (!point.empty()) {
+          witness = one_part(point);
+          return 1;
+        }
+        opposed = rung.opposed(answer.support).has_value();
+      }
       ExactRung::Interior exact;
       if (!opposed) exact = rung.interior(1);
       rows_.tally().exact += 1;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "lp.h"
 #include "projection.h"
 
 namespace pyregions {
@@ -98,6 +99,54 @@ BoundarySearch::Answer BoundarySearch::solve(const std::vector<OutputRow>& condi
       answer.cell.emplace_back(row, value / frame_.bound_length[at(c)]);
     }
   }
+  std::sort(answer.support.begin(), answer.support.end());
+  return answer;
+}
+
+BoundarySearch::Answer BoundarySearch::solve_by_lp(const std::vector<OutputRow>& conditions) const {
+  const Index R = frame_.rows(), K = frame_.dim, C = static_cast<Index>(conditions.size());
+  std::vector<Index> number = frame_.row;  // of every row of the program
+  Matrix a(R + C + 2 * K, K + 1);
+  Vector b(frame_.h);
+  for (Index e = 0; e < R; ++e) {
+    std::copy(frame_.G.row(e), frame_.G.row(e) + K, a.row(e));
+    a(e, K) = 1;
+  }
+  const auto add = [&](Index row, double length, double rhs) {
+    a(static_cast<Index>(b.size()), K) = length;
+    b.push_back(rhs);
+    number.push_back(row);
+  };
+  for (Index i = 0; i < C; ++i) {
+    double* row = a.row(static_cast<Index>(b.size()));
+    double rest = 0;
+    for (Index o = 0; o < net_.outputs(); ++o) {
+      const double q = conditions[at(i)].q[at(o)];
+      if (q == 0.0) continue;
+      axpy(q, slope_.row(o), row, K);
+      rest -= q * value_[at(o)];
+    }
+    const double length = norm2(row, K), scale = length > 0 ? 1 / length : 1.0;
+    for (Index k = 0; k < K; ++k) row[k] *= scale;
+    add(rows_.size() + i, 1, rest * scale);
+  }
+  for (Index k = 0; k < K; ++k) {
+    if (frame_.lower_row[at(k)] >= 0) a(static_cast<Index>(b.size()), k) = -1, add(frame_.lower_row[at(k)], 1, -frame_.lower[at(k)]);
+    if (frame_.upper_row[at(k)] >= 0) a(static_cast<Index>(b.size()), k) = 1, add(frame_.upper_row[at(k)], 1, frame_.upper[at(k)]);
+  }
+  Matrix used(static_cast<Index>(b.size()), K + 1);
+  std::copy(a.data(), a.data() + used.rows() * used.cols(), used.data());
+  Vector goal(at(K) + 1, 0.0), lower(at(K) + 1, -kInf), upper(at(K) + 1, kInf);
+  goal.back() = upper.back() = 1;
+  rows_.tally().lps += 1;
+  const LpResult lp = maximize_lp(used, b, goal, lower, upper);
+  Answer answer;
+  if (lp.status != LpResult::Status::optimal) return answer;
+  answer.feasible = lp.x.back() > 0;
+  answer.infeasible = !answer.feasible;
+  answer.y.assign(lp.x.begin(), lp.x.end() - 1);
+  for (std::size_t e = 0; e < number.size(); ++e)
+    if (lp.row_duals[e] > 0) answer.support.push_back(number[e]);
   std::sort(answer.support.begin(), answer.support.end());
   return answer;
 }

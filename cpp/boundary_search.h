@@ -32,6 +32,10 @@ class BoundarySearch {
   };
   Answer solve(const std::vector<OutputRow>& conditions, double margin, double tilt) const;
 
+  // The same question as one linear program for HiGHS, which sees through conditions that nearly contradict the cell:
+  // the point with the largest slack in everything, and the rows that limit it. feasible: that slack is positive.
+  Answer solve_by_lp(const std::vector<OutputRow>& conditions) const;
+
   // Proves that q.f <= 0 on the whole cell, for q = sum over the conditions of -multiplier * q_i: the form q.f - sum
   // lambda h has a supremum <= 0.
   bool implied(const Vector& q, const SparseRow& cell) const;

@@ -338,6 +338,8 @@ ExactRung::Recession exact_recession(const RowSystem& rows, ExactRung& rung) {
     try {
       ExactRung::Recession proposed = propose_recession(rows, rung);
       if (!proposed.direction.empty() || !proposed.combination.terms.empty()) return proposed;
+    } catch (const Interrupted&) {
+      throw;
     } catch (const std::runtime_error&) {  // out of time, or rows outside the range of doubles or of what the solver takes
     }
   }

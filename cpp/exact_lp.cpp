@@ -5,15 +5,29 @@
 
 namespace pyregions {
 
+namespace {
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kAsk{50};  // between two questions whether to stop
+thread_local std::function<bool()> asked;
+thread_local Clock::time_point next_question;
+}  // namespace
+
+InterruptScope::InterruptScope(std::function<bool()> stop) { asked = std::move(stop); }
+InterruptScope::~InterruptScope() { asked = nullptr; }
+
 Deadline::Deadline(double seconds) : end_(std::chrono::steady_clock::time_point::max()) {
   constexpr double kForever = 1e8;  // seconds; beyond that the clock's arithmetic could overflow
   if (seconds < kForever)
-    end_ = std::chrono::steady_clock::now() +
-           std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
+    end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
 void Deadline::check() const {
-  if (std::chrono::steady_clock::now() > end_) throw OutOfBudget("the time for one exact decision is over");
+  const Clock::time_point now = Clock::now();
+  if (asked && now > next_question) {
+    next_question = now + kAsk;
+    if (asked()) throw Interrupted("an exact decision was interrupted");
+  }
+  if (now > end_) throw OutOfBudget("the time for one exact decision is over");
 }
 
 ExactLp::ExactLp(Index dim) : dim_(dim), top_(static_cast<std::size_t>(dim) + 1) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -18,6 +19,19 @@ struct IntegerRow {
   Integer b;
 };
 
+// While a scope lives, Deadline::check asks `stop` a few times a second, on the same thread; true ends the decision.
+class Interrupted : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+class InterruptScope {
+ public:
+  explicit InterruptScope(std::function<bool()> stop);
+  ~InterruptScope();
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+};
+
 // The time an exact decision may take; the exception says that it was not enough.
 class OutOfBudget : public std::runtime_error {
  public:
@@ -26,7 +40,7 @@ class OutOfBudget : public std::runtime_error {
 class Deadline {
  public:
   explicit Deadline(double seconds);
-  void check() const;  // throws OutOfBudget
+  void check() const;  // throws OutOfBudget, or Interrupted
 
  private:
   std::chrono::steady_clock::time_point end_;

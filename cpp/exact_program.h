@@ -13,6 +13,7 @@ inline std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // Euclidean lengths of integer rows are known as integers times 2^-kNormBits.
 inline constexpr long kNormBits = 64;
+inline constexpr const char* kOutOfRange = "the point that decides lies outside the range of doubles";
 inline constexpr Index kMostParts = 24;  // 24 * 53 bits: more than the whole range of doubles is needed nowhere
 
 inline long bits(const Integer& v) { return v.is_zero() ? 0 : static_cast<long>(msb(abs(v))) + 1; }
@@ -111,6 +112,7 @@ class ExactRung::Program {
   std::vector<Index> cell_row_;
 };
 
+// The first of 1, 2, ... parts that are accepted; empty when sums of doubles do not reach the point.
 template <class Accept>
 Parts ExactRung::round(const std::vector<Integer>& numerators, const Integer& denominator, const Accept& accept) const {
   for (Index parts = 1; parts <= kMostParts; ++parts) {
@@ -118,7 +120,7 @@ Parts ExactRung::round(const std::vector<Integer>& numerators, const Integer& de
     if (std::any_of(point.data(), point.data() + point.rows() * point.cols(), [](double v) { return !std::isfinite(v); })) break;
     if (accept(point)) return point;
   }
-  throw UndecidedError("the point that decides lies outside the range of doubles");
+  return {};
 }
 
 }  // namespace pyregions

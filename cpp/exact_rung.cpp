@@ -214,16 +214,20 @@ ExactRung::Side ExactRung::side(const std::vector<Index>& group, const std::vect
   const Integer inside = shifted(own.b, -low) - integer_dot(own.a, center);  // slack at c, times 2^-low
   const Integer there = shifted(excess, -low), here = inside * scale;
   const long k = std::max(1L, bits(there + here) - bits(there) + 1);
-  std::vector<Integer> x = program.lp().numerators();
+  const std::vector<Integer> optimum = program.lp().numerators();
+  std::vector<Integer> x = optimum;
   for (std::size_t v = 0; v < x.size(); ++v) x[v] = shifted(shifted(x[v], k) - x[v], -low) + center[v] * scale;
-  result.witness = round(x, shifted(scale, k - low), [&](const Parts& point) {
+  const auto proves = [&](const Parts& point) {
     const std::vector<int> s = signs(point);
     for (Index j = 0; j < count(); ++j) {
       const bool member = std::find(group.begin(), group.end(), j) != group.end();
       if (member ? s[at(j)] >= 0 : s[at(j)] < 0) return false;
     }
     return true;
-  });
+  };
+  result.witness = round(x, shifted(scale, k - low), proves);
+  if (result.witness.empty()) result.witness = round(optimum, scale, proves);  // between subnormals there is nothing else
+  if (result.witness.empty()) throw UndecidedError(kOutOfRange, {i});
   return result;
 }
 
@@ -261,6 +265,7 @@ ExactRung::Interior ExactRung::interior(double reach) {
       if (s[at(j)] < 0 || (s[at(j)] == 0 && !is_zero(j))) return false;
     return true;
   });
+  if (result.point.empty()) throw UndecidedError(kOutOfRange);
   return result;
 }
 
@@ -362,6 +367,7 @@ ExactRung::Ball ExactRung::ball() {
     }
     return lower >= result.upper * (1 - 0x1p-30);
   });
+  if (result.center.empty()) throw UndecidedError(kOutOfRange);
   result.lower = lower;
   return result;
 }

@@ -278,6 +278,15 @@ bool BallSolver::improve_multipliers() {
 BallResult BallSolver::result() {
   BallResult ball;
   ball.iterations = iterations_;
+  if (best_v_.empty()) {  // numbers at the ends of the range of doubles: not one iterate was finite
+    const std::size_t k = static_cast<std::size_t>(system_.cols());
+    ball.x.assign(k, 0.0);
+    ball.r = -std::numeric_limits<double>::infinity();
+    ball.row_multipliers.assign(static_cast<std::size_t>(problem_.A->rows()), 0.0);
+    ball.lower_multipliers.assign(k, 0.0);
+    ball.upper_multipliers.assign(k, 0.0);
+    return ball;
+  }
   v_ = best_v_;
   slack_ = best_slack_;
   multiplier_ = best_multiplier_;

@@ -304,6 +304,8 @@ Extremum Cell::maximize(const Vector& c, const Vector& q) {
   Extremum found;
   try {
     if (!thin()) found = maximize_by_floats(rows_, interior(), c, q, [this]() -> const Enclosure& { return enclosure(); });
+  } catch (const Interrupted&) {
+    throw;
   } catch (const std::runtime_error&) {  // rows outside the range of doubles, or of what the solver takes
   }
   return settle(rows_, std::move(found), [&] {
@@ -325,6 +327,8 @@ Extremum Cell::project(const Vector& y, int norm) {
   }
   try {
     if (!thin()) found = project_by_floats(rows_, interior(), y, norm);
+  } catch (const Interrupted&) {
+    throw;
   } catch (const std::runtime_error&) {  // rows outside the range of doubles, or of what the solver takes
   }
   return settle(rows_, std::move(found), [&] {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "pool.h"
 #include "reducer.h"
 
 namespace pyregions {
@@ -216,11 +217,10 @@ void Reducer::free_units() {
     const Index block = std::min<Index>(128, count - first);
     Matrix points(block, rows_.dim());
     std::copy(x.row(first), x.row(first) + block * rows_.dim(), points.data());
-    const RowSystem::Slacks sl =
-        options_.certify ? rows_.slacks(points) : RowSystem::Slacks{Matrix(block, 0), Matrix(block, 0)};
+    const RowSystem::Slacks sl = options_.certify ? rows_.slacks(points) : RowSystem::Slacks{};
     for (Index i = 0; i < block; ++i) {
       const Index g = group_of_row[s(frame_.free_units[s(first + i)])];
-      if (!accept(g, points.row(i), sl.value.row(i), sl.error.row(i))) continue;
+      if (options_.certify && !accept(g, points.row(i), sl.value.row(i), sl.error.row(i))) continue;
       state_[s(g)] = State::facet;
       witness_[s(g)] = Parts(1, rows_.dim());
       std::copy(points.row(i), points.row(i) + rows_.dim(), witness_[s(g)].data());
@@ -229,7 +229,6 @@ void Reducer::free_units() {
 }
 
 bool Reducer::accept(Index group, const double* x, const double* slack, const double* error) const {
-  if (!options_.certify) return true;
   if (!std::all_of(x, x + rows_.dim(), [](double v) { return std::isfinite(v); })) return false;
   const std::vector<Index>& members = groups_[s(group)];
   std::size_t next = 0;
@@ -262,21 +261,31 @@ bool Reducer::accept(Index group, const double* x, const double* slack, const do
 }
 
 void Reducer::verify(const std::vector<Candidate>& candidates) {
-  constexpr std::size_t kBatch = 128;
-  for (std::size_t first = 0; first < candidates.size(); first += kBatch) {
-    const std::size_t last = std::min(candidates.size(), first + kBatch);
-    Matrix y(static_cast<Index>(last - first), frame_.dim);
-    for (std::size_t i = first; i < last; ++i)
-      std::copy(candidates[i].y.begin(), candidates[i].y.end(), y.row(static_cast<Index>(i - first)));
-    const Matrix x = frame_.to_x(y);
-    const RowSystem::Slacks sl = options_.certify ? rows_.slacks(x) : RowSystem::Slacks{Matrix(x.rows(), 0), Matrix(x.rows(), 0)};
-    for (std::size_t i = first; i < last; ++i) {
-      const Index g = candidates[i].group, r = static_cast<Index>(i - first);
-      if (state_[s(g)] != State::open || !accept(g, x.row(r), sl.value.row(r), sl.error.row(r))) continue;
-      state_[s(g)] = State::facet;
-      witness_[s(g)] = Parts(1, x.cols());
-      std::copy(x.row(r), x.row(r) + x.cols(), witness_[s(g)].data());
+  constexpr Index kBatch = 64;
+  const Index count = static_cast<Index>(candidates.size()), batches = (count + kBatch - 1) / kBatch;
+  std::vector<Matrix> points(s(batches));
+  std::vector<RowSystem::Slacks> slacks(s(batches));
+  parallel_for(batches, options_.workers, [&](Index batch) {
+    const Index first = batch * kBatch, size = std::min(kBatch, count - first);
+    Matrix y(size, frame_.dim);
+    for (Index i = 0; i < size; ++i) {
+      const Vector& from = candidates[s(first + i)].y;
+      std::copy(from.begin(), from.end(), y.row(i));
     }
+    points[s(batch)] = frame_.to_x(y);
+    if (options_.certify) slacks[s(batch)] = rows_.slacks(points[s(batch)]);
+  });
+  for (Index i = 0; i < count; ++i) {
+    const Index g = candidates[s(i)].group, r = i % kBatch;
+    const Matrix& x = points[s(i / kBatch)];
+    if (state_[s(g)] != State::open) continue;
+    if (options_.certify) {
+      const RowSystem::Slacks& sl = slacks[s(i / kBatch)];
+      if (!accept(g, x.row(r), sl.value.row(r), sl.error.row(r))) continue;
+    }
+    state_[s(g)] = State::facet;
+    witness_[s(g)] = Parts(1, x.cols());
+    std::copy(x.row(r), x.row(r) + x.cols(), witness_[s(g)].data());
   }
 }
 

@@ -142,7 +142,8 @@ class Rows:
 
 def root_bounds(square: Fraction) -> tuple[Fraction, Fraction]:
     """Rational enclosure of a square root, exact for the square of a rational with a power-of-two denominator."""
-    shift = max(0, 80 + (square.denominator.bit_length() - square.numerator.bit_length()) // 2)
+    shift = 80 + (square.denominator.bit_length() - square.numerator.bit_length()) // 2
+    shift = max(shift, square.denominator.bit_length() // 2, 0)  # the root of a power of four needs half its bits
     scaled = (square.numerator << (2 * shift)) // square.denominator
     low = isqrt(scaled)
     exact = low * low * square.denominator == square.numerator << (2 * shift)

@@ -116,7 +116,7 @@ class Cell:
         need(sorted(sum(groups, [])) == self.nonzero, "the groups do not hold every row with a normal once")
         need(zero == sorted(set(range(len(self.rows))) - set(self.nonzero)), "the zero rows are others")
         keys = [{tuple(self.rows[j]) for j in group} for group in groups]
-        need(len(set().union(*keys)) == sum(map(len, keys)) == len(groups), "rows are not grouped as they coincide")
+        need({len(k) for k in keys} <= {1} and len(set().union(*keys)) == len(keys), "rows that coincide are one group")
         inside = self.values(dyadic(interior, self.dim))
         need(all(v < 0 or (v == 0 and j in zero) for j, v in enumerate(inside)), "the interior point is not inside")
         still = {j for j in zero if j < len(self.pattern) and not any(self.rows[j])}  # units that are zero on the cell

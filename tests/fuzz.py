@@ -149,10 +149,10 @@ def inner_point(bounds: tuple[np.ndarray, np.ndarray]) -> list[Fraction]:
 
 
 def tie_pattern(net: Net, q: Question) -> list[int]:
-    """Signs at x + e (c - x) + e^2 e_1 + ... + e^(d+1) e_d; without a domain the first step is left out."""
+    """Signs at x + e (c - x) + e^2 e_1 + ... + e^(d+1) e_d; in all of R^d the first step is left out."""
     x = agree.point(q.point)
     steps = [[Fraction(i == k) for i in range(net.inputs)] for k in range(net.inputs)]
-    if q.bounds:
+    if q.bounds and np.isfinite(q.bounds).any():
         steps.insert(0, [c - v for c, v in zip(inner_point(q.bounds), x, strict=True)])
     return [int(s > 0) for s in net.signs_along(x, steps)]
 

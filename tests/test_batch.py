@@ -128,3 +128,28 @@ def test_ctrl_c_stops_a_batch_cleanly(tmp_path):
             child.kill()
             child.communicate()
     assert (out.strip(), child.returncode) == ("stopped True", 7), err
+
+
+EXACT_AND_LONG = """
+import os, signal, threading, time
+import numpy as np
+import pyregions as pr
+signal.signal(signal.SIGINT, signal.default_int_handler)
+rng = np.random.default_rng(0)
+A = rng.integers(-9, 10, (90, 40)).astype(float)
+thin = np.vstack([A, A[:1], -A[:1]])  # entered by no double: everything is decided exactly
+b = np.concatenate([np.abs(A).sum(1), [1.0], [-1 + 2.0**-53]])
+cell = pr.Polyhedron(thin, b, exact_budget=600)
+threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    cell.facets
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_ends_a_long_exact_decision(tmp_path):
+    out = subprocess.run(
+        [sys.executable, "-c", EXACT_AND_LONG], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    assert out.stdout.strip() == "interrupted", out.stderr

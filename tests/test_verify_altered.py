@@ -216,3 +216,18 @@ def test_text_that_is_no_certificate(tmp_path):
     with pytest.raises(ValueError, match="no integer"):
         verify.decode([2**53])
     assert verify.decode([hex(2**53), hex(-(2**60)), -1, None]) == [2**53, -(2**60), -1, None]
+
+
+def test_groups_of_two_hyperplanes_are_not_balanced_by_empty_ones(tmp_path):
+    """A wall hidden in the group of a redundant row, with an empty group to keep the count."""
+    W, b = [[1.0, 0.0], [-1, 0], [0, 1], [0, -1], [1, 0]], [-1.0, -1, -1, -1, -5]
+    net = pr.Network.from_arrays([(W, b), (np.ones((1, 5)), [0.0])])
+    certificate = net.region([0.0, 0.0]).certificate()
+    net.save(tmp_path / "network.npz")
+    assert accepts(tmp_path, sealed(net, certificate))
+    claims = certificate["claims"]
+    claims["facets"] = [claim for claim in claims["facets"] if claim["rows"] != [2]]
+    empty = {"rows": [], "mu": 1, "multipliers": []}
+    claims["redundant"] = [{"rows": [4, 2], "mu": 1, "multipliers": [[0, 1]]}, empty]
+    claims["neighbors"] = [changed for k, changed in enumerate(claims["neighbors"]) if k != 2]
+    assert not accepts(tmp_path, sealed(net, certificate))

@@ -190,3 +190,18 @@ TEST_CASE("the same call gives the same doubles") {
   CHECK(a.x == b.x);
   CHECK(a.row_multipliers == b.row_multipliers);
 }
+
+TEST_CASE("numbers at the end of the range of doubles propose nothing, and do no harm") {
+  Matrix a(1, 4);
+  for (Index k = 0; k < 3; ++k) a(0, k) = -1 / std::sqrt(3.0);
+  BallProblem problem;
+  problem.A = &a;
+  problem.norms = {1.0};
+  problem.b = {-std::numeric_limits<double>::denorm_min()};
+  problem.lower = problem.upper = Vector(4, 0.0);
+  problem.radius_cap = std::numeric_limits<double>::denorm_min();
+  const BallResult ball = inscribed_ball(problem);
+  CHECK(!(ball.r > 0));
+  CHECK(ball.x.size() == 4);
+  CHECK(ball.row_multipliers.size() == 1);
+}

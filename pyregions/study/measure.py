@@ -156,7 +156,7 @@ def describe(region: Region, x: F64, adversarial: bool) -> Row:
     # How many decisions each rung of the ladder took for this region, and how often a solver was asked. Times stay out:
     # a row is the same in every run.
     stats = region.stats()
-    row.update({f"engine_{name}": float(stats[name]) for name in stats if "seconds" not in name})
+    row.update({f"engine_{name}": float(stats[name]) for name in stats if "seconds" not in name and name != "calls"})
     return row
 
 
