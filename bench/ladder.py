@@ -21,6 +21,7 @@ from pyregions import _core
 
 RUNGS = ("triage", "tight", "basis", "refine", "exact", "undecided")
 SIDE = 0.05
+WIDE = 4
 BITS = 20  # planted weights are multiples of 2^-20, so that sums of a few are stored exactly
 
 
@@ -60,26 +61,35 @@ def ladder_line(name: str, box: bool, repeat: int) -> str:
     )
 
 
-def planted(name: str, kind: str) -> nets.Layers:
-    """sum: unit 2 is unit 0 plus unit 1. point: the first layer's hyperplanes meet in one point, no later biases."""
+def planted(name: str, kind: str, x: np.ndarray) -> nets.Layers:
+    """sum: unit 2 is unit 0 plus unit 1. point: the first layer's hyperplanes meet in one point, no later biases. Of
+    more units than inputs, WIDE are such that in the region of x as many others as there are inputs imply them.
+    """
     layers = [(W.copy(), b.copy()) for W, b in nets.numpy_layers(name)]
     W, b = layers[0]
     W[:], b[:] = np.round(W * 2**BITS) / 2**BITS, np.round(b * 2**BITS) / 2**BITS
     if kind == "sum":
         W[2], b[2] = W[0] + W[1], b[0] + b[1]
-    else:
-        b[:] = -W @ np.random.default_rng(1).integers(-3, 4, W.shape[1])
-        for _, later in layers[1:]:
-            later[:] = 0
+        return layers
+    rng = np.random.default_rng(1)
+    inputs = W.shape[1]
+    common = rng.integers(-3, 4, inputs)
+    if len(W) >= inputs + WIDE:
+        sides = np.sign(W[:inputs] @ (x - common))
+        for k in range(1, WIDE + 1):  # a sum of all, off by a few units of the grid: its multipliers are long fractions
+            W[-k] = rng.integers(1, 4, inputs) * sides @ W[:inputs] + rng.integers(-1, 2, inputs) / 2**BITS
+    b[:] = -W @ common
+    for _, later in layers[1:]:
+        later[:] = 0
     return layers
 
 
 def tie_line(name: str, kind: str, seconds_per_lp: float) -> str:
     """Seconds per exact decision of a region with planted ties, as multiples of one LP of the peer."""
-    net = pr.Network.from_arrays(planted(name, kind))
     rng = np.random.default_rng(0)
     while True:  # a region in which the tie shows: units 0 and 1 on one side
-        region = net.region(rng.normal(size=net.inputs))
+        x = rng.normal(size=nets.widths_of(name)[0])
+        region = pr.Network.from_arrays(planted(name, kind, x)).region(x)
         if kind == "point" or region.pattern[0] == region.pattern[1]:
             break
     start = time.perf_counter()

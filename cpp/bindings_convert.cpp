@@ -230,6 +230,7 @@ py::dict extremum_dict(const Extremum& e) {
   py::dict out;
   out["status"] = e.status == Extremum::Status::optimal ? "optimal" : "unbounded";
   out["point"] = array(e.point);
+  out["fine"] = array(e.fine);
   out["value"] = e.value;
   out["lower"] = e.lower;
   out["upper"] = e.upper;

@@ -5,6 +5,7 @@
 
 #include "chebyshev.h"
 #include "exact_rung.h"
+#include "lp.h"
 
 namespace pyregions {
 
@@ -291,12 +292,68 @@ Boundedness boundedness(const RowSystem& rows, const Vector& interior) {
   return result;
 }
 
+namespace {
+
+// From so many inputs on floats propose what the exact rung then proves: programs from scratch would take too long.
+constexpr Index kManyInputs = 13;
+
+// maximise sum t_j subject to a_j.u + t_j <= 0, 0 <= t_j <= 1, rows of length 1. At the optimum t_j = 1 where some
+// recession direction leaves row j behind, else 0; the multipliers are at least 1 on the latter and cancel.
+ExactRung::Recession propose_recession(const RowSystem& rows, ExactRung& rung) {
+  const Halfspaces& all = rows.halfspaces();
+  const Index d = rows.dim();
+  std::vector<Index> kept;
+  for (Index j = 0; j < rows.size(); ++j)
+    if (!rows.zero_rows()[at(j)]) kept.push_back(j);
+  const Index n = static_cast<Index>(kept.size());
+  Matrix a(n, d + n);
+  Vector goal(at(d + n), 0.0), lower(at(d + n), -std::numeric_limits<double>::infinity()), upper(at(d + n), -lower[0]);
+  for (Index e = 0; e < n; ++e) {
+    const Index j = kept[at(e)];
+    for (Index k = 0; k < d; ++k) a(e, k) = all.A(j, k) / rows.norm_upper()[at(j)];
+    a(e, d + e) = goal[at(d + e)] = upper[at(d + e)] = 1;
+    lower[at(d + e)] = 0;
+  }
+  rows.tally().lps += 1;
+  const LpResult lp = maximize_lp(a, Vector(at(n), 0.0), goal, lower, upper);
+  ExactRung::Recession result;
+  if (lp.status != LpResult::Status::optimal) return result;
+  std::vector<Index> level;
+  SparseRow weights;
+  for (Index e = 0; e < n; ++e) {
+    const Index j = kept[at(e)];
+    if (lp.x[at(d + e)] < 0.5) level.push_back(j);
+    if (lp.row_duals[at(e)] > 0.5) weights.emplace_back(j, lp.row_duals[at(e)] / rows.norm_upper()[at(j)]);
+  }
+  if (static_cast<Index>(level.size()) < n) {
+    result.direction = rung.falling(Vector(lp.x.begin(), lp.x.begin() + d), level);
+  } else if (static_cast<Index>(weights.size()) == n) {
+    if (std::optional<ExactRung::Balance> found = rung.balance(weights)) result.combination = std::move(found->combination);
+  }
+  return result;
+}
+
+ExactRung::Recession exact_recession(const RowSystem& rows, ExactRung& rung) {
+  if (rows.dim() >= kManyInputs) {
+    try {
+      ExactRung::Recession proposed = propose_recession(rows, rung);
+      if (!proposed.direction.empty() || !proposed.combination.terms.empty()) return proposed;
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const std::runtime_error&) {  // out of time, or rows outside the range of doubles or of what the solver takes
+    }
+  }
+  return rung.recession();
+}
+
+}  // namespace
+
 void settle_boundedness(const RowSystem& rows, Boundedness& answer) {
   if (answer.bounded >= 0 && answer.modulo_lineality >= 0) return;
   try {
     ExactRung rung(rows);
     if (answer.modulo_lineality < 0) {
-      ExactRung::Recession cone = rung.recession();
+      ExactRung::Recession cone = exact_recession(rows, rung);
       rows.tally().exact += 1;
       answer.modulo_lineality = cone.direction.empty() ? 1 : 0;
       answer.recession = std::move(cone.direction);

@@ -60,8 +60,9 @@ struct DecisionBoundaries {
 
 struct Extremum {
   enum class Status { optimal, unbounded } status = Status::optimal;
-  Vector point;        // inside the closed cell
-  double value = 0;    // at point, rounded
+  Vector point;        // in the closed cell, or a direction of unlimited gain
+  Parts fine = {};     // the point itself where one double per coordinate is not enough, else empty
+  double value = 0;    // at the point, rounded
   double lower = 0, upper = 0;  // rigorous bounds of the supremum (maximize) or the distance (project)
 };
 

@@ -439,6 +439,34 @@ BallResult propose_ball(const RowSystem& rows, const Frame& frame) {
   return best;
 }
 
+// The bound of multipliers made to cancel exactly. Those that an interior-point method leaves near 0 are left out, at
+// first generously: the rows that remain must be dependent.
+void bound_exactly(const RowSystem& rows, const SparseRow& multipliers, Ball& ball) {
+  constexpr Index kManyInputs = 13;  // fewer: the exact program over the cell answers
+  if (rows.dim() < kManyInputs) return;
+  double largest = 0;
+  for (const auto& [row, value] : multipliers) largest = std::max(largest, value * rows.norm_upper()[at(row)]);
+  try {
+    ExactRung rung(rows);
+    for (const double share : {0x1p-12, 0x1p-20, 0x1p-28, 0.0}) {
+      SparseRow kept;
+      for (const auto& term : multipliers)
+        if (term.second * rows.norm_upper()[at(term.first)] > share * largest) kept.push_back(term);
+      std::optional<ExactRung::Balance> found = rung.balance(kept);
+      if (!found) continue;
+      rows.tally().exact += 1;
+      ball.upper = found->radius;
+      ball.proof = Proof::exact;
+      ball.stage = -1;
+      ball.multipliers.clear();
+      ball.exact = std::move(found->combination);
+      return;
+    }
+  } catch (const OutOfBudget&) {
+    rows.tally().undecided += 1;
+  }
+}
+
 // What a proposal proves: a centre with a larger radius, multipliers with a smaller bound. spread: multipliers of a
 // positive combination of the rows (stage frames only).
 void take(const RowSystem& rows, const Frame& frame, const BallResult& proposal, const Vector& spread,
@@ -451,6 +479,7 @@ void take(const RowSystem& rows, const Frame& frame, const BallResult& proposal,
   const bool box = rows.domain().is_box(), stage = frame.kind == Frame::Kind::first_stage;
   SparseRow multipliers =
       to_rows(frame, proposal.row_multipliers, proposal.lower_multipliers, proposal.upper_multipliers, !stage);
+  const SparseRow proposal_rows = multipliers;
   const auto offer = [&](const SlackSum& sum, Proof proof) {
     if (!sum.proven || !(sum.weight > 0)) return false;
     const double upper = std::max(0.0, sum.sum / sum.weight * (1 + 4 * kUnit));
@@ -479,6 +508,7 @@ void take(const RowSystem& rows, const Frame& frame, const BallResult& proposal,
     if (enclosure && enclosure().finite())
       offer(slack_sum_by_box(rows, multipliers, enclosure().lower, enclosure().upper), Proof::bounded);
     if (ball.proof == Proof::none) offer(slack_sum_by_basis(rows, multipliers), Proof::basis);
+    if (ball.proof == Proof::none) bound_exactly(rows, proposal_rows, ball);
   }
 }
 

@@ -49,6 +49,15 @@ class ExactRung {
     Combination combination;
   };
   Recession recession();
+  // The two answers from proposals, by one exact solve; nothing when that fails. weights: positive, on rows that nearly
+  // cancel; a few of them are changed so that 0 = sum terms a_j exactly, over the same rows. radius bounds that of every
+  // ball in the cell. proposal: falls along all rows but the level ones, which are nearly level along it.
+  struct Balance {
+    Combination combination;
+    double radius = 0;
+  };
+  std::optional<Balance> balance(const SparseRow& weights);
+  std::vector<Integer> falling(const Vector& proposal, const std::vector<Index>& level);
   // Integer u != 0 with A u = 0; empty when the rows have full rank; nothing in the rare case that a prime hides it.
   std::optional<std::vector<Integer>> lineality();
 
@@ -61,14 +70,17 @@ class ExactRung {
   };
   Ball ball();
 
-  // Supremum of c.x / scale: a rational optimum, or a direction along which it grows.
+  // Supremum of c.x + constant, or distance of the cell from y: the rational optimum rounded outward and a point of the
+  // closed cell as near to an optimal one as a sum of few doubles can be; or a direction along which the form grows, of
+  // which `point` is a sum of doubles that does, too, where there is one.
   struct Optimum {
     std::vector<Integer> direction;
-    Parts point;          // rounded: within an ulp of an optimal point, not always inside
+    Parts point;
     double lower = 0, upper = 0;
-    Combination combination;  // own * c = sum terms a_j
   };
-  Optimum maximize(const DyadicVector& c);
+  // interior: strictly inside.
+  Optimum maximize(const DyadicVector& c, const Dyadic& constant, const Parts& interior);
+  Optimum nearest(const DyadicVector& y, int norm, const Parts& interior);  // 1, 2, or 0 for the maximum norm
 
   // Exact signs of all slacks of the cell's rows, then of the extra ones, at a sum of doubles.
   std::vector<int> signs(const Parts& point) const;
@@ -80,6 +92,14 @@ class ExactRung {
   Index count() const { return rows_.size() + static_cast<Index>(extra_.size()); }
   Integer norm(const IntegerRow& row, bool up) const;
   Combination original(const Integer& own, Index own_row, const std::vector<std::pair<Index, Integer>>& terms);
+  struct Rational {
+    std::vector<Integer> numerators;
+    Integer denominator = 1;
+  };
+  Parts inside(const Rational& optimum, const Parts& interior) const;
+  Rational nearest_by_program(const DyadicVector& y, int norm);
+  Rational nearest_euclidean(const DyadicVector& y);
+  bool take_in_violated(const Rational& x, std::vector<Index>& chosen);
   template <class Accept>
   Parts round(const std::vector<Integer>& numerators, const Integer& denominator, const Accept& accept) const;
 

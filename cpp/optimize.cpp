@@ -1,9 +1,10 @@
 // Layer 4. Linear programs and projections over one cell, with rigorous bounds: the primal point is proven inside, the
-// multipliers give the other side.
+// multipliers give the other side; what floats leave open is solved exactly.
 #include <algorithm>
 #include <cmath>
 
 #include "cell.h"
+#include "exact_rung.h"
 #include "lp.h"
 #include "projection.h"
 
@@ -181,81 +182,165 @@ double distance_lower(const RowSystem& rows, const SparseRow& lambda, const Vect
   return dual > 0 ? std::max(0.0, (b.value - b.error) / dual * (1 - 8 * kUnit)) : 0.0;
 }
 
-}  // namespace
+double length(const Vector& v, int norm) {
+  double sum = 0;
+  for (const double x : v) sum = norm == 1 ? sum + std::fabs(x) : std::max(sum, std::fabs(x));
+  return norm == 2 ? norm2(v.data(), static_cast<Index>(v.size())) : sum;
+}
 
-Extremum Cell::maximize(const Vector& c, const Vector& q) {
-  const Call call(*this, "maximize");
-  const Vector& inside = interior();
-  const Frame frame = make_frame(rows_, inside, false);
-  const Network::Forms objective = objective_form(rows_, c, q, {});
-  Vector goal(objective.g.row(0), objective.g.row(0) + rows_.dim());
-  const double unit = norm2(goal.data(), rows_.dim());
+// Few inputs: an exact program costs less than a loose bound is worth.
+constexpr Index kFewInputs = 12;
+constexpr double kTight = 0x1p-20;
+
+bool is_tight(const Extremum& e) {
+  if (e.status == Extremum::Status::unbounded) return true;
+  const double gap = e.upper - e.lower;
+  return std::isfinite(gap) && gap <= kTight * std::max(std::fabs(e.lower), std::fabs(e.upper));
+}
+
+// An extremum without a point is no answer.
+Extremum maximize_by_floats(const RowSystem& rows, const Vector& inside, const Vector& c, const Vector& q,
+                            const std::function<const Enclosure&()>& enclosure) {
+  const Network::Forms objective = objective_form(rows, c, q, {});
+  const Frame frame = make_frame(rows, inside, false);
+  Vector goal(objective.g.row(0), objective.g.row(0) + rows.dim());
+  const double unit = norm2(goal.data(), rows.dim());
   Extremum result;
-  if (!(unit > 0)) {  // constant as far as floats see
-    const Bound b = value_at(objective, inside);
-    result.point = inside;
-    result.value = b.value;
-    result.lower = b.value - b.error;
-    result.upper = rows_.domain().is_box() ? sup_over_box(objective, rows_.domain().lower, rows_.domain().upper)[0] : kInf;
-    bool exact = true;
-    for (Index k = 0; k < rows_.dim(); ++k) exact = exact && objective.g(0, k) == 0 && objective.g_err(0, k) == 0;
-    if (exact) result.upper = objective.c[0] + objective.c_err[0] + (std::fabs(objective.c[0]) + objective.c_err[0]) * (4 * kUnit);
-    return result;
-  }
+  if (!(unit > 0) || !std::isfinite(unit)) return result;  // constant as far as floats see, or out of their range
   for (double& v : goal) v /= unit;
-  rows_.tally().lps += 1;
+  rows.tally().lps += 1;
   const LpResult lp = maximize_lp(frame.G, frame.h, goal, frame.lower, frame.upper);
   if (lp.status != LpResult::Status::optimal) {
-    if (prove_unbounded(rows_, frame, objective, lp.x.size() == at(rows_.dim()) ? lp.x : goal, result)) return result;
-    throw UndecidedError("the linear program over this region ended without a provable answer");
+    prove_unbounded(rows, frame, objective, lp.x.size() == at(rows.dim()) ? lp.x : goal, result);
+    return result;
   }
   Vector x = frame.center;
-  for (Index k = 0; k < rows_.dim(); ++k) x[at(k)] += lp.x[at(k)];
-  result.point = pull_inside(rows_, inside, x);
+  for (Index k = 0; k < rows.dim(); ++k) x[at(k)] += lp.x[at(k)];
+  result.point = pull_inside(rows, inside, x);
   const Bound reached = value_at(objective, result.point);
   result.value = reached.value;
   result.lower = reached.value - reached.error * (1 + 4 * kUnit);
   result.upper = kInf;
-  const SparseRow lambda = row_multipliers(rows_, frame, lp.row_duals, lp.bound_duals, unit);
-  const Network::Forms f = objective_form(rows_, c, q, lambda);
-  if (rows_.domain().is_box())
-    result.upper = sup_over_box(f, rows_.domain().lower, rows_.domain().upper)[0];
+  const SparseRow lambda = row_multipliers(rows, frame, lp.row_duals, lp.bound_duals, unit);
+  const Network::Forms f = objective_form(rows, c, q, lambda);
+  if (rows.domain().is_box())
+    result.upper = sup_over_box(f, rows.domain().lower, rows.domain().upper)[0];
   else if (enclosure().finite())
     result.upper = sup_over_box(f, enclosure().lower, enclosure().upper)[0];
-  if (std::isinf(result.upper)) result.upper = upper_by_basis(rows_, frame, objective, c, q, lp);
+  if (!std::isfinite(result.upper)) result.upper = upper_by_basis(rows, frame, objective, c, q, lp);
   return result;
+}
+
+Extremum project_by_floats(const RowSystem& rows, const Vector& inside, const Vector& y, int norm) {
+  const Index d = rows.dim();
+  const Frame frame = make_frame(rows, y, false);  // slacks at y, some negative
+  Vector step(at(d), 0.0);
+  SparseRow lambda;
+  if (norm == 2)
+    step_l2(rows, frame, step, lambda);
+  else
+    step_by_lp(rows, frame, norm, step, lambda);
+  Vector x = y;
+  for (Index k = 0; k < d; ++k) x[at(k)] += step[at(k)];
+  Extremum result;
+  result.point = pull_inside(rows, inside, x);
+  Vector way(at(d));
+  for (Index k = 0; k < d; ++k) way[at(k)] = result.point[at(k)] - y[at(k)];
+  result.value = length(way, norm);
+  result.upper = result.value * (1 + gamma(2 * d + 8)) + underflow(2 * d);
+  if (!lambda.empty()) result.lower = distance_lower(rows, lambda, y, norm);
+  return result;
+}
+
+// The objective as an exact affine function.
+Network::ExactForm exact_objective(const RowSystem& rows, const Vector& c, const Vector& q) {
+  Network::ExactForm form;
+  form.g = DyadicVector(rows.dim());
+  std::vector<std::pair<Index, Dyadic>> outputs;
+  for (std::size_t o = 0; o < q.size(); ++o)
+    if (q[o] != 0.0) outputs.emplace_back(static_cast<Index>(o), Dyadic(q[o]));
+  if (!outputs.empty()) form = rows.network()->backward_exact(rows.pattern(), {}, outputs, 0);
+  if (!c.empty()) form.g.add(DyadicVector(c.data(), rows.dim()));
+  return form;
+}
+
+Extremum from_exact(const ExactRung::Optimum& exact) {
+  Extremum result;
+  result.point.assign(exact.point.row(0), exact.point.row(0) + exact.point.cols());
+  if (exact.point.rows() > 1) result.fine = exact.point;
+  if (!exact.direction.empty()) {
+    result.status = Extremum::Status::unbounded;
+    result.value = result.lower = result.upper = kInf;
+    return result;
+  }
+  result.lower = exact.lower;
+  result.upper = exact.upper;
+  return result;
+}
+
+// By floats if that is an answer with tight bounds, else exactly; a loose answer stands where there are many inputs, or
+// when the budget is spent.
+Extremum settle(const RowSystem& rows, Extremum floats, const std::function<Extremum()>& exactly) {
+  const bool answered = !floats.point.empty() && !std::isnan(floats.lower) && !std::isnan(floats.upper);
+  if (answered && (is_tight(floats) || rows.dim() > kFewInputs)) return floats;
+  try {
+    Extremum exact = exactly();
+    rows.tally().exact += 1;
+    return exact;
+  } catch (const OutOfBudget& spent) {
+    rows.tally().undecided += 1;
+    if (!answered) throw UndecidedError(std::string("an optimum over the cell: ") + spent.what());
+  } catch (const UndecidedError&) {
+    rows.tally().undecided += 1;
+    if (!answered) throw;
+  }
+  return floats;
+}
+
+}  // namespace
+
+Extremum Cell::maximize(const Vector& c, const Vector& q) {
+  const Call call(*this, "maximize");
+  Extremum found;
+  try {
+    if (!thin()) found = maximize_by_floats(rows_, interior(), c, q, [this]() -> const Enclosure& { return enclosure(); });
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::runtime_error&) {  // rows outside the range of doubles, or of what the solver takes
+  }
+  return settle(rows_, std::move(found), [&] {
+    const Network::ExactForm objective = exact_objective(rows_, c, q);
+    const ExactRung::Optimum exact = ExactRung(rows_).maximize(objective.g, objective.c, fine());
+    Extremum result = from_exact(exact);
+    if (result.status == Extremum::Status::optimal)
+      result.value = (dot(objective.g, exact_point(exact.point)) + objective.c).to_double();
+    return result;
+  });
 }
 
 Extremum Cell::project(const Vector& y, int norm) {
   const Call call(*this, "project");
-  const Index d = rows_.dim();
-  const Vector& inside = interior();
-  const auto length = [norm, d](const double* v) {
-    double sum = 0;
-    for (Index k = 0; k < d; ++k) sum = norm == 1 ? sum + std::fabs(v[k]) : norm == 0 ? std::max(sum, std::fabs(v[k])) : sum;
-    return norm == 2 ? norm2(v, d) : sum;
-  };
-  Extremum result;
+  Extremum found;
   if (contains(y.data(), false)) {
-    result.point = y;
-    return result;
+    found.point = y;
+    return found;
   }
-  const Frame frame = make_frame(rows_, y, false);  // slacks at y, some negative
-  Vector step(at(d), 0.0);
-  SparseRow lambda;
-  if (norm == 2)
-    step_l2(rows_, frame, step, lambda);
-  else
-    step_by_lp(rows_, frame, norm, step, lambda);
-  Vector x = y;
-  for (Index k = 0; k < d; ++k) x[at(k)] += step[at(k)];
-  result.point = pull_inside(rows_, inside, x);
-  Vector way(at(d));
-  for (Index k = 0; k < d; ++k) way[at(k)] = result.point[at(k)] - y[at(k)];
-  result.value = length(way.data());
-  result.upper = result.value * (1 + gamma(2 * d + 8));
-  if (!lambda.empty()) result.lower = distance_lower(rows_, lambda, y, norm);
-  return result;
+  try {
+    if (!thin()) found = project_by_floats(rows_, interior(), y, norm);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::runtime_error&) {  // rows outside the range of doubles, or of what the solver takes
+  }
+  return settle(rows_, std::move(found), [&] {
+    const DyadicVector from(y.data(), rows_.dim());
+    const ExactRung::Optimum exact = ExactRung(rows_).nearest(from, norm, fine());
+    Extremum result = from_exact(exact);
+    DyadicVector way = from;
+    for (Integer& m : way.mantissa) m = -m;
+    way.add(exact_point(exact.point));
+    result.value = length(way.to_doubles(), norm);
+    return result;
+  });
 }
 
 }  // namespace pyregions

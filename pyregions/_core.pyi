@@ -148,8 +148,9 @@ class PairsDict(TypedDict):
     fine: dict[tuple[str, int], F64]  # points that are sums of doubles (parts, d), by name and index
 
 class ExtremumDict(TypedDict):
-    status: str  # "optimal", "unbounded", "infeasible"
+    status: str  # "optimal", "unbounded"
     point: F64
+    fine: F64  # the point as a sum of doubles (parts, d) where one part is not enough, else empty
     value: float
     lower: float  # rigorous bounds on the supremum / the distance
     upper: float

@@ -14,7 +14,7 @@ from .arguments import EXACT_BUDGET, norm_code, point_array
 from .errors import UndecidedError, core_errors
 from .exact import ExactNetwork
 from .replay import Verification, verify, verify_no_interior
-from .values import PROOFS, U8, Ball, Boundedness, Extremum, Facets, Halfspaces, frozen
+from .values import PROOFS, U8, Ball, Boundedness, Extremum, Facets, Halfspaces, frozen, point_parts
 
 if TYPE_CHECKING:
     from ._core import Cell, NoInteriorDict
@@ -265,7 +265,8 @@ class Geometry:
     @staticmethod
     def _extremum(raw: Any) -> Extremum:
         bounds = (float(raw["lower"]), float(raw["upper"]))
-        return Extremum(str(raw["status"]), frozen(raw["point"]), float(raw["value"]), bounds)
+        point = frozen(raw["point"])
+        return Extremum(str(raw["status"]), point, float(raw["value"]), bounds, point_parts(point, raw["fine"]))
 
     def stats(self) -> dict[str, Any]:
         """How many decisions each rung of the ladder took so far, and what was asked from the solvers.

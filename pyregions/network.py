@@ -231,7 +231,8 @@ class Network:
             point, the same one every time.
         exact_budget : float
             Seconds that one exact decision (of one row, or one question) may take before it raises UndecidedError;
-            floats decide nearly everything, so this matters for true ties in high dimension only.
+            floats decide nearly everything, so this matters for true ties in high dimension only. Each decision has a
+            budget of its own: a batch with many that stay open may take that many times as long.
 
         Returns
         -------

@@ -274,13 +274,15 @@ class Boundedness:
 class Extremum:
     """Answer of ``maximize`` and ``project``: a point of the cell, the value there, and rigorous bounds on the optimum.
 
-    ``status`` is "optimal", or "unbounded" with values ``inf`` and, as the point, a direction of unlimited gain.
+    ``status`` is "optimal", or "unbounded" with values ``inf`` and, as the point, a direction of unlimited gain. The
+    exact sum of ``point_parts`` (parts, d), nearly always one part, lies in the closed cell; ``point`` is it rounded.
     """
 
     status: str
     point: F64 = field(repr=False)
     value: float
     bounds: tuple[float, float]
+    point_parts: F64 = field(repr=False)
 
 
 @dataclass(frozen=True)

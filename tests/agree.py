@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import oracle
+from exact_lp import distance
 from oracle import Cell
 
 import pyregions as pr
@@ -171,6 +172,61 @@ def check_points(region: pr.Region, cell: Cell, seed: int = 0) -> None:
         assert bool(region.contains(y)) == cell.contains(point(y))
 
 
+# Bounds of an optimum: within 2^-20 of each other, relative to their size.
+TIGHT = Fraction(1, 2**20)
+
+
+def check_bounds(bounds: Any, exact: Fraction | float) -> None:
+    """Both bounds hold and are near each other; an infinite optimum is stated as such."""
+    assert isinf(exact) == isinf(bounds[0]) == isinf(bounds[1])
+    if isinf(exact):
+        assert bounds[0] == bounds[1] == exact
+        return
+    lower, upper = map(Fraction, bounds)
+    assert lower <= exact <= upper
+    assert upper - lower <= TIGHT * max(abs(lower), abs(upper)) + Fraction(1, 2**1020)
+
+
+def check_maximum(found: pr.Extremum, cell: Cell, objective: oracle.Form) -> None:
+    (a, c), y = objective, parts_sum(found.point_parts)
+    reach = oracle.maximum(cell.keys, a, cell.interior)
+    assert (found.status == "unbounded") == isinf(reach)
+    check_bounds(found.bounds, reach if isinf(reach) else reach + c)
+    if isinf(reach):
+        assert oracle.dot(a, y) > 0 and all(oracle.dot(k[:-1], y) <= 0 for k in cell.keys)
+        return
+    assert cell.contains(y)
+    size = sum(map(abs, a)) * max(map(abs, y)) + abs(reach + c)
+    assert oracle.dot(a, y) >= reach - TIGHT * size
+
+
+def check_optima(region: pr.Region, cell: Cell, seed: int = 0) -> None:
+    """Suprema of linear functions and of outputs, and nearest points in three norms."""
+    rng = np.random.default_rng(seed)
+    assert cell.interior is not None
+    for direction in (rng.integers(-2, 3, cell.dim), rng.normal(size=cell.dim)):
+        check_maximum(region.maximize(direction), cell, (point(direction), Fraction(0)))
+    image = region.image()
+    for o, (a, c) in enumerate(cell.outputs):
+        for sign, bounds in ((1, image.upper_bounds[o]), (-1, -image.lower_bounds[o][::-1])):
+            reach = oracle.maximum(cell.keys, [sign * v for v in a], cell.interior)
+            check_bounds([float(v) for v in bounds], reach if isinf(reach) else reach + sign * c)
+    walls = [key for key, rows in cell.groups.items() if any(f.rows == rows for f in cell.facets())]
+    for y in (rng.integers(-6, 7, cell.dim) / 2, np.asarray(region.witness) + rng.normal(size=cell.dim) * 3):
+        for norm in (1, 2, np.inf):
+            found = region.project(y, norm)
+            near, start = parts_sum(found.point_parts), point(y)
+            assert cell.contains(near)
+            power = distance(walls, start, norm, cell.interior)
+            gap = [abs(p - q) for p, q in zip(near, start, strict=True)]
+            reached = max(gap) if norm == np.inf else sum(v**norm for v in gap)
+            assert power <= reached
+            lower, upper = (Fraction(v) for v in found.bounds)
+            slack = TIGHT * upper + Fraction(1, 2**1020)
+            assert upper - lower <= slack and max(lower, 0) ** (2 if norm == 2 else 1) <= power
+            assert power <= upper ** (2 if norm == 2 else 1)
+
+
 def assert_agrees(region: pr.Region, cell: Cell, allow_open: bool = True, allow_modulo: bool = False) -> None:
     """Everything the region says, against the oracle; open answers may be allowed (all of them, or boundedness modulo
     lineality alone), wrong ones never are."""
@@ -181,6 +237,7 @@ def assert_agrees(region: pr.Region, cell: Cell, allow_open: bool = True, allow_
     check_shape(region, cell, allow_open, allow_modulo)
     check_classes(region, cell, allow_open)
     check_points(region, cell)
+    decided(lambda: check_optima(region, cell), allow_open)
     if check_facets(region, cell, allow_open):
         check_neighbors(region, cell, allow_open)
     decided(region.verify, allow_open)

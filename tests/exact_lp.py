@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import combinations
 from math import gcd, inf, lcm
 from typing import Any
 
@@ -114,6 +115,65 @@ def maximum(keys: Iterable[Key], direction: Sequence[Fraction], inside: Point) -
     scale = lcm(*(Fraction(v).denominator for v in direction))
     status, value, _ = simplex(rows, [int(v * scale) for v in direction], len(direction))
     return inf if status == "unbounded" else value / scale + dot(direction, inside)
+
+
+def distance(keys: Iterable[Key], y: Sequence[Fraction], norm: float, inside: Point) -> Fraction:
+    """Distance of y from the rows in the 1- or maximum norm, by a program over (x, t); squared in the 2-norm."""
+    keys, d = list(keys), len(y)
+    if norm == 2:
+        return squared_distance(keys, y)
+    count = d if norm == 1 else 1
+    rows: list[Key] = []
+    for k in keys:
+        key = primitive([*map(Fraction, k[:-1]), *[Fraction(0)] * count], Fraction(k[-1]))
+        assert key is not None
+        rows.append(key)
+    for i in range(d):
+        for sign in (-1, 1):  # sign * (x_i - y_i) <= t_i, or the one t
+            a = [Fraction(sign * (i == k)) for k in range(d)] + [Fraction(0)] * count
+            a[d + (i if norm == 1 else 0)] = Fraction(-1)
+            key = primitive(a, sign * y[i])
+            assert key is not None
+            rows.append(key)
+    gap = [abs(p - q) + 1 for p, q in zip(inside, y, strict=True)]
+    goal = [Fraction(0)] * d + [Fraction(-1)] * count
+    return -Fraction(maximum(rows, goal, [*inside, *(gap if norm == 1 else [max(gap)])]))
+
+
+def squared_distance(keys: Sequence[Key], y: Sequence[Fraction]) -> Fraction:
+    """By trying faces: the nearest point is the foot of y on the independent rows that hold it, by multipliers >= 0."""
+    d = len(y)
+    excess = [dot(k[:-1], y) - k[-1] for k in keys]
+    if all(v <= 0 for v in excess):
+        return Fraction(0)
+    for size in range(1, d + 1):
+        for chosen in combinations(range(len(keys)), size):
+            if all(excess[i] <= 0 for i in chosen):
+                continue
+            normals = [[Fraction(v) for v in keys[i][:-1]] for i in chosen]
+            gram = [[dot(p, q) for q in normals] for p in normals]
+            multipliers = solve(gram, [excess[i] for i in chosen])
+            if multipliers is None or min(multipliers) < 0:
+                continue
+            foot = [v - sum(t * n[k] for t, n in zip(multipliers, normals, strict=True)) for k, v in enumerate(y)]
+            if all(dot(k[:-1], foot) <= k[-1] for k in keys):
+                return dot(*[[p - q for p, q in zip(foot, y, strict=True)]] * 2)
+    raise AssertionError("no face holds the nearest point")
+
+
+def solve(matrix: list[list[Fraction]], right: Sequence[Fraction]) -> Point | None:
+    """The solution of a square system, None when it is singular."""
+    rows = [[*row, v] for row, v in zip(matrix, right, strict=True)]
+    for c in range(len(rows)):
+        pivot = next((r for r in range(c, len(rows)) if rows[r][c]), None)
+        if pivot is None:
+            return None
+        rows[c], rows[pivot] = rows[pivot], rows[c]
+        rows[c] = [v / rows[c][c] for v in rows[c]]
+        for r, row in enumerate(rows):
+            if r != c and row[c]:
+                rows[r] = [p - row[c] * q for p, q in zip(row, rows[c], strict=True)]
+    return [row[-1] for row in rows]
 
 
 def rank(vectors: Iterable[Sequence[Any]]) -> int:

@@ -340,3 +340,42 @@ def test_labels_read_well():
     assert texts == ["lower bound of coordinate 2", "upper bound of coordinate 2", "domain row 2"]
     labels = pr.Network.from_arrays(LAYERS).region(X).halfspaces.labels
     assert repr(labels) == "Labels(3 rows)" and isinstance(labels[0], pr.Label) and len(list(labels)) == 3
+
+
+def flat_layers(dim, rank, open_sides, rng):
+    """Units that face each other across slabs in `rank` directions, on the open sides only one of each two."""
+    V = np.concatenate([rng.integers(-3, 4, (rank, dim - rank)), np.eye(rank)], axis=1)
+    pairs = np.concatenate([V, -V[open_sides:]])
+    extra = rng.integers(-1, 2, (max(8, dim + 8 - len(pairs)), rank - open_sides)) @ V[open_sides:]
+    first = np.concatenate([pairs, extra]), np.concatenate([rng.integers(1, 5, len(pairs)), np.full(len(extra), 99.0)])
+    second = rng.normal(size=(dim, len(first[0]))), rng.normal(size=dim)
+    second[0][:, :open_sides] = 0  # so that no deeper unit closes the open sides
+    return [first, second, (np.ones((2, dim)), np.zeros(2))]
+
+
+@pytest.mark.parametrize("dim", [30, 64])
+@pytest.mark.parametrize(("rank", "open_sides"), [(15, 0), (15, 1), (29, 0), (29, 1), (29, 3)])
+def test_flat_recession_cones_are_decided_in_many_dimensions(dim, rank, open_sides):
+    """Slabs and half-strips: the cone of directions has no interior, so that no float direction proves anything."""
+    net = pr.Network.from_arrays(flat_layers(dim, rank, open_sides, np.random.default_rng(rank)))
+    region = net.region(np.full(dim, 2.0**-10))
+    assert region.is_bounded is False
+    assert region.is_bounded_modulo_lineality is (open_sides == 0)
+    lower, upper = region.chebyshev.radius_bounds
+    assert 0 < lower <= upper <= lower * (1 + 2.0**-20)
+    assert region.stats()["undecided"] == 0
+    assert not region.verify().without_certificate
+
+
+def test_bounded_in_the_quotient_by_a_combination_of_all_rows():
+    """More random units than inputs, all of which see the input through fewer sums: many rows must cancel."""
+    rng = np.random.default_rng(0)
+    V = np.round(rng.normal(size=(20, 30)) * 2**20) / 2**20
+    U = rng.integers(-3, 4, (80, 20))
+    b = np.round(rng.normal(size=80) * 2**10) / 2**10
+    net = pr.Network.from_arrays([(U @ V, b), (np.ones((1, 80)), np.zeros(1))])
+    region = net.region(np.zeros(30))
+    assert (region.is_bounded, region.is_bounded_modulo_lineality) == (False, True)
+    lower, upper = region.chebyshev.radius_bounds
+    assert 0 < lower <= upper <= lower * (1 + 2.0**-20)
+    assert not region.verify().without_certificate
