@@ -212,6 +212,7 @@ const Enclosure& Cell::enclosure() {
   if (bounds_) return bounds_->enclosure;
   const Call call(*this, "boundedness");
   bounds_.emplace();
+  bounds_->rank_upper = rows_.dim();
   try {
     bounds_ = boundedness(rows_, interior());
   } catch (const UndecidedError&) {  // rows outside the range of doubles

@@ -30,21 +30,35 @@ void Reducer::settle_exactly(Index e) {
   for (const auto& [entry, value] : nearest.multipliers)
     if (entry != R + 2 * K && value > 0) support.push_back(global_row(entry));
   if (settle_by_support(g, support)) return;
-  if (fine_ && nearest.status == NearestPoint::Status::optimal) {
-    Vector start = frame_.center;
-    for (std::size_t k = 0; k < start.size(); ++k) start[k] += nearest.y[k];
-    Parts witness = refined_interior(rows_, start, groups_[s(g)]);
-    if (!witness.empty()) {
-      state_[s(g)] = State::facet;
-      witness_[s(g)] = std::move(witness);
-      return;
-    }
+  if (fine_ || rows_.dim() > kFewInputs) {
+    if (settle_by_refinement(e, nearest)) return;
   }
   if (rows_.dim() > kFewInputs) {
     support = settle_with_lp(e);
     if (!is_open(e) || settle_by_support(g, support)) return;
   }
   settle_by_program(g, support);
+}
+
+// A witness between walls closer than doubles, from the nearest point that floats see, else from the foot of the centre.
+bool Reducer::settle_by_refinement(Index e, const NearestPoint& nearest) {
+  const Index R = frame_.rows(), K = frame_.dim, g = group_of_[s(e)];
+  Matrix y(1, K);
+  if (nearest.status == NearestPoint::Status::optimal) {
+    std::copy(nearest.y.begin(), nearest.y.end(), y.data());
+  } else if (e < R) {
+    const double length = frame_.scale[s(e)];
+    for (Index k = 0; k < K; ++k) y(0, k) = frame_.G(e, k) * frame_.h[s(e)] / (length * length);
+  } else {
+    const Index k = e < R + K ? e - R : e - R - K;
+    y(0, k) = e < R + K ? frame_.lower[s(k)] : frame_.upper[s(k)];
+  }
+  const Matrix x = frame_.to_x(y);
+  Parts witness = refined_interior(rows_, Vector(x.data(), x.data() + x.cols()), groups_[s(g)]);
+  if (witness.empty()) return false;
+  state_[s(g)] = State::facet;
+  witness_[s(g)] = std::move(witness);
+  return true;
 }
 
 // One exact solve: the rows imply the group with the multipliers that they have to have.
