@@ -3,6 +3,7 @@
 
 #include "chebyshev.h"
 #include "exact_rung.h"
+#include "lp.h"
 #include "reducer.h"
 
 namespace pyregions {
@@ -34,6 +35,7 @@ void Reducer::settle_exactly(Index e) {
     if (settle_by_refinement(e, nearest)) return;
   }
   if (rows_.dim() > kFewInputs) {
+    if (settle_beside(e)) return;
     support = settle_with_lp(e);
     if (!is_open(e) || settle_by_support(g, support)) return;
   }
@@ -59,6 +61,48 @@ bool Reducer::settle_by_refinement(Index e, const NearestPoint& nearest) {
   state_[s(g)] = State::facet;
   witness_[s(g)] = std::move(witness);
   return true;
+}
+
+// A row that is nearly a multiple of another: floats see their difference only when it is taken exactly and scaled up.
+bool Reducer::settle_beside(Index e) {
+  constexpr double kNearlyParallel = 1 - 0x1p-20;
+  const Index R = frame_.rows(), K = frame_.dim, g = group_of_[s(e)], row = groups_[s(g)][0];
+  if (frame_.kind != Frame::Kind::ambient || e >= R) return false;
+  Index beside = -1;
+  double best = kNearlyParallel;
+  for (Index j = 0; j < R; ++j) {
+    if (j == e || group_of_[s(j)] < 0) continue;
+    const double cosine = dot(frame_.G.row(e), frame_.G.row(j), K);
+    if (cosine > best) best = cosine, beside = j;
+  }
+  if (beside < 0) return false;
+  ExactRung rung(rows_);
+  const double share = length(e) / length(beside);
+  std::vector<std::uint8_t> skip(s(R), 0);
+  for (Index j = 0; j < R; ++j) skip[s(j)] = group_of_[s(j)] < 0 || j == e ? 1 : 0;
+  const Vector c = rounded_direction(rung.difference(row, frame_.row[s(beside)], share).mantissa);
+  rows_.tally().lps += 1;
+  const LpResult lp = maximize_lp(frame_.G, frame_.h, c, frame_.lower, frame_.upper, &skip);
+  if (lp.status != LpResult::Status::optimal) return false;
+  constexpr double kVisible = 0x1p-40;  // the objective has length 1: smaller duals are rounding
+  std::vector<Index> support;
+  for (Index j = 0; j < R; ++j)
+    if (lp.row_duals[s(j)] > kVisible) support.push_back(frame_.row[s(j)]);
+  for (Index k = 0; k < K; ++k) {
+    if (lp.bound_duals[s(k)] < -kVisible && frame_.lower_row[s(k)] >= 0) support.push_back(frame_.lower_row[s(k)]);
+    if (lp.bound_duals[s(k)] > kVisible && frame_.upper_row[s(k)] >= 0) support.push_back(frame_.upper_row[s(k)]);
+  }
+  std::optional<Combination> implied = rung.implied_beside(row, frame_.row[s(beside)], share, support);
+  if (implied) {
+    state_[s(g)] = State::redundant;
+    proof_[s(g)] = {row, Proof::exact, -1, {}, std::move(*implied)};
+    rows_.tally().exact += 1;
+    return true;
+  }
+  NearestPoint vertex;
+  vertex.status = NearestPoint::Status::optimal;
+  vertex.y = lp.x;
+  return settle_by_refinement(e, vertex);
 }
 
 // One exact solve: the rows imply the group with the multipliers that they have to have.

@@ -76,6 +76,7 @@ class Reducer {
   std::vector<Index> settle_with_lp(Index entry);  // the rows that carry the optimum
   void settle_exactly(Index entry);
   bool settle_by_refinement(Index entry, const NearestPoint& nearest);
+  bool settle_beside(Index entry);
   bool settle_by_support(Index group, const std::vector<Index>& support);
   void settle_by_program(Index group, const std::vector<Index>& support);
 
