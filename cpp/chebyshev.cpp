@@ -302,6 +302,7 @@ Parts refined_interior(const RowSystem& rows, const Vector& start, const std::ve
     }
     return true;
   };
+  if (!std::all_of(start.begin(), start.end(), [](double v) { return std::isfinite(v); })) return {};
   Parts x(1, rows.dim());
   std::copy(start.begin(), start.end(), x.data());
   for (int step = 0; step < kSteps; ++step) {

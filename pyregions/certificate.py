@@ -91,7 +91,7 @@ class Writer:
     def combination(self, found: Equality, row: int = 0) -> tuple[int, list[list[Any]]]:
         """mu and the pairs (row, lambda) in coprime integers."""
         used = {j: v * self.factor[j] for j, v in sorted(found.terms.items()) if any(self.ints[j])}
-        own, *values = whole([found.own * self.factor[row], *used.values()])
+        own, *values = whole([found.own * self.factor[row] if self.factor else found.own, *used.values()])
         return own, [[j, encoded(v)] for j, v in zip(used, values)]
 
     def slopes(self, direction: Sequence[int]) -> list[int]:

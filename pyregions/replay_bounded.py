@@ -89,9 +89,12 @@ def first_stage(rows: Rows) -> range:
 
 
 def check_rank(rows: Rows, chosen: Sequence[int], rank: int) -> None:
-    """An approximate inverse proves that the chosen rows have this rank, their number or the dimension."""
+    """An approximate inverse proves that the chosen rows, scaled to one size, have this rank: their number or d."""
     exact, _ = rows.forms([{row: Fraction(1)} for row in chosen])
-    proposal = Exact.of(np.linalg.pinv(to_floats(exact)))
+    floats = to_floats(exact)
+    sizes = np.frexp(np.abs(floats).max(axis=1, initial=0))[1]
+    proposal = Exact.of(np.linalg.pinv(np.ldexp(floats, -sizes[:, None])))
+    exact = Exact.of(np.diag(np.ldexp(1.0, -sizes))) @ exact
     require(rank in (len(chosen), rows.domain.dim), NAME, "no proof of the rank")
     product = exact @ proposal if rank == len(chosen) else proposal @ exact
     require(max_norm(Exact.of(np.eye(rank)) - product) < 1, NAME, "the rank of the rows is not proven")

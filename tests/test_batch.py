@@ -137,12 +137,10 @@ import pyregions as pr
 signal.signal(signal.SIGINT, signal.default_int_handler)
 rng = np.random.default_rng(0)
 A = rng.integers(-9, 10, (90, 40)).astype(float)
-thin = np.vstack([A, A[:1], -A[:1]])  # entered by no double: everything is decided exactly
-b = np.concatenate([np.abs(A).sum(1), [1.0], [-1 + 2.0**-53]])
-cell = pr.Polyhedron(thin, b, exact_budget=600)
+cell = pr.Polyhedron(A, np.abs(A).sum(1), exact_budget=600)._cell
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
-    cell.facets
+    cell.exact_facets()
 except KeyboardInterrupt:
     print("interrupted")
 """
