@@ -6,7 +6,8 @@ import fuzz
 import pytest
 
 # Seconds per network on one core of an AMD EPYC with other load present: 0.045 of small integers, unbiased, or with
-# planted coincidences, 0.085 of random floats. The long test takes about 40 minutes.
+# planted coincidences, 0.085 of random floats. The long test takes about 40 minutes. Its run of 2026-11-24: 10,000 int
+# and 10,000 planted networks, every answer decided and equal to the oracle's.
 LONG = 10_000
 ALWAYS = {"int": 120, "planted": 90, "float": 40, "zero-bias": 90}
 
