@@ -3,7 +3,7 @@
 Systems are made to sit on the edge between the rungs: small integers (true ties everywhere), the same moved by an ulp
 in one entry (near ties), rows that are sums of others in floats, and plain random floats.
 
-The long run (`pytest -m long tests/test_rungs.py`): 3,000,000 decisions agreed, none undecided, in about five minutes on one core.
+The long run (`pytest -m long tests/test_rungs.py`): 3,000,000 decisions agreed, none undecided, about five minutes.
 """
 
 from __future__ import annotations
