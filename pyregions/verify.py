@@ -195,6 +195,6 @@ def replay(network: str, certificate: str) -> dict[str, int]:
 
 if __name__ == "__main__":
     try:
-        print("replayed:", replay(*(sys.argv[1:] if len(sys.argv) == 3 else sys.exit(__doc__))))
+        print("proven:", replay(*(sys.argv[1:] if len(sys.argv) == 3 else sys.exit(__doc__))))
     except Exception as error:  # whatever goes wrong, the certificate proves nothing
         sys.exit(f"rejected: {type(error).__name__}: {error}")
