@@ -13,9 +13,6 @@ namespace {
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
-// Up to this dimension an exact program costs less than another proposal.
-constexpr Index kFewInputs = 12;
-
 // Relative steps of the proposals: how far inside walls and differences a witness should lie, and the tilt of reduce.
 // The second try is for thin cases, the third for witnesses far away, whose own rounding is larger.
 struct Step {

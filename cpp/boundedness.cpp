@@ -294,9 +294,6 @@ Boundedness boundedness(const RowSystem& rows, const Vector& interior) {
 
 namespace {
 
-// From so many inputs on floats propose what the exact rung then proves: programs from scratch would take too long.
-constexpr Index kManyInputs = 13;
-
 // maximise sum t_j subject to a_j.u + t_j <= 0, 0 <= t_j <= 1, rows of length 1. At the optimum t_j = 1 where some
 // recession direction leaves row j behind, else 0; the multipliers are at least 1 on the latter and cancel.
 ExactRung::Recession propose_recession(const RowSystem& rows, ExactRung& rung) {
@@ -334,13 +331,11 @@ ExactRung::Recession propose_recession(const RowSystem& rows, ExactRung& rung) {
 }
 
 ExactRung::Recession exact_recession(const RowSystem& rows, ExactRung& rung) {
-  if (rows.dim() >= kManyInputs) {
+  if (rows.dim() > kFewInputs) {
     try {
       ExactRung::Recession proposed = propose_recession(rows, rung);
       if (!proposed.direction.empty() || !proposed.combination.terms.empty()) return proposed;
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const std::runtime_error&) {  // out of time, or rows outside the range of doubles or of what the solver takes
+    } catch (const OutOfBudget&) {
     }
   }
   return rung.recession();

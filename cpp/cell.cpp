@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "exact_rung.h"
+
 namespace pyregions {
 
 namespace {
@@ -223,9 +225,7 @@ const Enclosure& Cell::enclosure() {
 const Ball& Cell::ball() {
   if (ball_) return *ball_;
   const Call call(*this, "chebyshev");
-  // Few inputs: an exact program costs less than a loose bound is worth.
-  constexpr Index kFewInputs = 12;
-  constexpr double kTight = 0x1p-20;
+  constexpr double kTight = 0x1p-20;  // looser bounds are worth an exact program in few dimensions
   Ball ball;
   try {
     if (!thin()) ball = inscribed_ball(rows_, interior(), [this]() -> const Enclosure& { return enclosure(); });

@@ -443,8 +443,7 @@ BallResult propose_ball(const RowSystem& rows, const Frame& frame) {
 // The bound of multipliers made to cancel exactly. Those that an interior-point method leaves near 0 are left out, at
 // first generously: the rows that remain must be dependent.
 void bound_exactly(const RowSystem& rows, const SparseRow& multipliers, Ball& ball) {
-  constexpr Index kManyInputs = 13;  // fewer: the exact program over the cell answers
-  if (rows.dim() < kManyInputs) return;
+  if (rows.dim() <= kFewInputs) return;  // the exact program over the cell answers
   double largest = 0;
   for (const auto& [row, value] : multipliers) largest = std::max(largest, value * rows.norm_upper()[at(row)]);
   try {

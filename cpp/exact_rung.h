@@ -12,6 +12,10 @@
 
 namespace pyregions {
 
+// Up to this dimension an exact program from scratch costs less than another proposal, or than a loose bound is worth
+// (milliseconds; it grows like the fifth power of the dimension). It chooses a method, never an answer.
+constexpr Index kFewInputs = 12;
+
 class ExactRung {
  public:
   // extra: further rows a.x <= b, numbered from rows.size() on. Each public decision below has its own budget.

@@ -112,10 +112,11 @@ HighsInt solve(void* highs, const ScaledProblem& p) {
   Highs::check(Highs_clearModel(highs));
   Highs::check(Highs_zeroAllClocks(highs));  // the time limit would else count earlier problems
   const HighsInt k = static_cast<HighsInt>(p.cost.size()), n = static_cast<HighsInt>(p.rows.size());
-  Highs::check(Highs_passLp(highs, k, n, static_cast<HighsInt>(p.values.size()), kHighsMatrixFormatRowwise,
-                            kHighsObjSenseMinimize, 0.0, p.cost.data(), p.lower.data(), p.upper.data(),
-                            p.row_lower.data(), p.row_upper.data(), p.starts.data(), p.columns.data(),
-                            p.values.data()));
+  // A model that HiGHS does not take (numbers at the ends of the range of doubles) gives no proposal.
+  if (Highs_passLp(highs, k, n, static_cast<HighsInt>(p.values.size()), kHighsMatrixFormatRowwise, kHighsObjSenseMinimize,
+                   0.0, p.cost.data(), p.lower.data(), p.upper.data(), p.row_lower.data(), p.row_upper.data(),
+                   p.starts.data(), p.columns.data(), p.values.data()) == kHighsStatusError)
+    return kHighsModelStatusUnknown;
   if (Highs_run(highs) == kHighsStatusError) return kHighsModelStatusUnknown;
   return Highs_getModelStatus(highs);
 }

@@ -188,8 +188,7 @@ double length(const Vector& v, int norm) {
   return norm == 2 ? norm2(v.data(), static_cast<Index>(v.size())) : sum;
 }
 
-// Few inputs: an exact program costs less than a loose bound is worth.
-constexpr Index kFewInputs = 12;
+// Bounds looser than this are worth an exact program in few dimensions.
 constexpr double kTight = 0x1p-20;
 
 bool is_tight(const Extremum& e) {
@@ -304,9 +303,7 @@ Extremum Cell::maximize(const Vector& c, const Vector& q) {
   Extremum found;
   try {
     if (!thin()) found = maximize_by_floats(rows_, interior(), c, q, [this]() -> const Enclosure& { return enclosure(); });
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const std::runtime_error&) {  // rows outside the range of doubles, or of what the solver takes
+  } catch (const UndecidedError&) {  // rows outside the range of doubles
   }
   return settle(rows_, std::move(found), [&] {
     const Network::ExactForm objective = exact_objective(rows_, c, q);
@@ -327,9 +324,7 @@ Extremum Cell::project(const Vector& y, int norm) {
   }
   try {
     if (!thin()) found = project_by_floats(rows_, interior(), y, norm);
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const std::runtime_error&) {  // rows outside the range of doubles, or of what the solver takes
+  } catch (const UndecidedError&) {  // rows outside the range of doubles
   }
   return settle(rows_, std::move(found), [&] {
     const DyadicVector from(y.data(), rows_.dim());

@@ -11,8 +11,6 @@ namespace pyregions {
 namespace detail {
 
 namespace {
-// Up to this dimension an exact program over the rows is cheaper than asking HiGHS for a proposal first.
-constexpr Index kFewInputs = 12;
 // Overshoot of a least-distance solve without tilt, whose rows are those that may meet in a tie: small against the
 // slack, large against the solver's tolerance.
 constexpr double kOvershoot = 0x1p-20;
@@ -31,10 +29,9 @@ void Reducer::settle_exactly(Index e) {
   for (const auto& [entry, value] : nearest.multipliers)
     if (entry != R + 2 * K && value > 0) support.push_back(global_row(entry));
   if (settle_by_support(g, support)) return;
-  if (fine_ || rows_.dim() > kFewInputs) {
-    if (settle_by_refinement(e, nearest)) return;
-  }
-  if (rows_.dim() > kFewInputs) {
+  const bool few = rows_.dim() <= kFewInputs;
+  if ((fine_ || !few) && settle_by_refinement(e, nearest)) return;
+  if (!few) {
     if (settle_beside(e)) return;
     support = settle_with_lp(e);
     if (!is_open(e) || settle_by_support(g, support)) return;
@@ -92,13 +89,7 @@ bool Reducer::settle_beside(Index e) {
     if (lp.bound_duals[s(k)] < -kVisible && frame_.lower_row[s(k)] >= 0) support.push_back(frame_.lower_row[s(k)]);
     if (lp.bound_duals[s(k)] > kVisible && frame_.upper_row[s(k)] >= 0) support.push_back(frame_.upper_row[s(k)]);
   }
-  std::optional<Combination> implied = rung.implied_beside(row, frame_.row[s(beside)], share, support);
-  if (implied) {
-    state_[s(g)] = State::redundant;
-    proof_[s(g)] = {row, Proof::exact, -1, {}, std::move(*implied)};
-    rows_.tally().exact += 1;
-    return true;
-  }
+  if (settle_by(g, [&] { return rung.implied_beside(row, frame_.row[s(beside)], share, support); })) return true;
   NearestPoint vertex;
   vertex.status = NearestPoint::Status::optimal;
   vertex.y = lp.x;
@@ -107,12 +98,15 @@ bool Reducer::settle_beside(Index e) {
 
 // One exact solve: the rows imply the group with the multipliers that they have to have.
 bool Reducer::settle_by_support(Index g, const std::vector<Index>& support) {
-  const Index row = groups_[s(g)][0];
+  return settle_by(g, [&] { return ExactRung(rows_).implied(groups_[s(g)][0], support); });
+}
+
+bool Reducer::settle_by(Index g, const std::function<std::optional<Combination>()>& implied) {
   try {
-    std::optional<Combination> implied = ExactRung(rows_).implied(row, support);
-    if (!implied) return false;
+    std::optional<Combination> found = implied();
+    if (!found) return false;
     state_[s(g)] = State::redundant;
-    proof_[s(g)] = {row, Proof::exact, -1, {}, std::move(*implied)};
+    proof_[s(g)] = {groups_[s(g)][0], Proof::exact, -1, {}, std::move(*found)};
     rows_.tally().exact += 1;
     return true;
   } catch (const OutOfBudget&) {
@@ -159,10 +153,12 @@ Facets reduce_exactly(const RowSystem& rows, const Parts& interior) {
         f.proofs.push_back({group[0], Proof::exact, -1, {}, std::move(side.proof)});
       }
     } catch (const OutOfBudget&) {
-      rows.tally().undecided += 1;
+      f.undecided.push_back(group[0]);
+    } catch (const UndecidedError&) {  // no sum of doubles beyond this row
       f.undecided.push_back(group[0]);
     }
   }
+  rows.tally().undecided += static_cast<long>(f.undecided.size());
   f.witness = Matrix(static_cast<Index>(witnesses.size()), rows.dim());
   for (std::size_t i = 0; i < witnesses.size(); ++i)
     std::copy(witnesses[i].row(0), witnesses[i].row(0) + rows.dim(), f.witness.row(static_cast<Index>(i)));

@@ -1,6 +1,8 @@
 // Layer 3, private to reduce*.cpp. The state of one reduction: entries (frame rows and bounds), groups, outcomes.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "projection.h"
@@ -77,6 +79,7 @@ class Reducer {
   void settle_exactly(Index entry);
   bool settle_by_refinement(Index entry, const NearestPoint& nearest);
   bool settle_beside(Index entry);
+  bool settle_by(Index group, const std::function<std::optional<Combination>()>& implied);  // false also without time
   bool settle_by_support(Index group, const std::vector<Index>& support);
   void settle_by_program(Index group, const std::vector<Index>& support);
 

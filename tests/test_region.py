@@ -379,3 +379,15 @@ def test_bounded_in_the_quotient_by_a_combination_of_all_rows():
     lower, upper = region.chebyshev.radius_bounds
     assert 0 < lower <= upper <= lower * (1 + 2.0**-20)
     assert not region.verify().without_certificate
+
+
+def test_a_budget_that_is_spent_names_the_rows_of_nearly_parallel_units():
+    """In many inputs: one unit is 0.7 times another up to rounding, and no time is left for exact solves."""
+    rng = np.random.default_rng(3)
+    W, b = rng.normal(size=(96, 48)), 0.3 * rng.normal(size=96)
+    W[1], b[1] = 0.7 * W[0], 0.7 * b[0]
+    net = pr.Network.from_arrays([(W, b), (rng.normal(size=(10, 96)), np.zeros(10))])
+    region = net.region(rng.uniform(-0.5, 0.5, 48), domain=pr.Box(-1, 1), exact_budget=1e-9)
+    with pytest.raises(pr.UndecidedError) as caught:
+        len(region.facets)
+    assert set(caught.value.rows) <= {0, 1} and caught.value.rows

@@ -27,6 +27,19 @@ Integers random_integers(Index n, long limit, std::mt19937& random) {
   return v;
 }
 
+// The multipliers, all positive, applied to normals and offsets.
+std::pair<Integers, Integer> weighed(const ExactLp& lp, const std::vector<IntegerRow>& rows, std::size_t dim) {
+  Integers sum(dim, 0);
+  Integer bound = 0;
+  for (const auto& [row, value] : lp.multipliers()) {
+    CHECK(value > 0);
+    const IntegerRow& used = rows[static_cast<std::size_t>(row)];
+    for (std::size_t k = 0; k < dim; ++k) sum[k] += value * used.a[k];
+    bound += value * used.b;
+  }
+  return {sum, bound};
+}
+
 // The optimum proves itself: a feasible point, nonnegative multipliers of the objective, equal values.
 void check_optimum(const ExactLp& lp, const std::vector<IntegerRow>& rows, const Integers& c) {
   const Integer& d = lp.denominator();
@@ -36,13 +49,7 @@ void check_optimum(const ExactLp& lp, const std::vector<IntegerRow>& rows, const
     CHECK(sum_of_products(row.a, x) <= d * row.b);
     CHECK(lp.slack(row) == d * row.b - sum_of_products(row.a, x));
   }
-  Integers sum(c.size(), 0);
-  Integer bound = 0;
-  for (const auto& [row, value] : lp.multipliers()) {
-    CHECK(value > 0);
-    for (std::size_t k = 0; k < c.size(); ++k) sum[k] += value * rows[static_cast<std::size_t>(row)].a[k];
-    bound += value * rows[static_cast<std::size_t>(row)].b;
-  }
+  const auto [sum, bound] = weighed(lp, rows, c.size());
   for (std::size_t k = 0; k < c.size(); ++k) CHECK(sum[k] == d * c[k]);
   CHECK(bound == lp.value());
 }
@@ -55,13 +62,7 @@ void check_status(const ExactLp& lp, ExactLp::Status status, const std::vector<I
     for (const IntegerRow& row : rows) CHECK(sum_of_products(row.a, r) <= 0);
     return;
   }
-  Integers sum(c.size(), 0);
-  Integer bound = 0;
-  for (const auto& [row, value] : lp.multipliers()) {
-    CHECK(value > 0);
-    for (std::size_t k = 0; k < c.size(); ++k) sum[k] += value * rows[static_cast<std::size_t>(row)].a[k];
-    bound += value * rows[static_cast<std::size_t>(row)].b;
-  }
+  const auto [sum, bound] = weighed(lp, rows, c.size());
   for (const Integer& v : sum) CHECK(v == 0);
   CHECK(bound < 0);
 }
