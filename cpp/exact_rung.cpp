@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 
 #include "exact_solve.h"
 
@@ -154,41 +153,21 @@ std::optional<Combination> ExactRung::implied(Index i, const std::vector<Index>&
   return original(solved->denominator, i, terms);
 }
 
-DyadicVector ExactRung::difference(Index i, Index beside, double share) {
-  DyadicVector d = rows_.exact_row(i).a, other = rows_.exact_row(beside).a;
+ExactRung::ScaledRow ExactRung::difference(Index i, Index beside, double share, const Vector& x) {
+  ExactRow own = rows_.exact_row(i), other = rows_.exact_row(beside);
   const Dyadic factor(-share);
-  for (Integer& m : other.mantissa) m *= factor.mantissa;
-  other.exponent += factor.exponent;
-  d.add(other);
-  return d;
-}
-
-std::optional<Combination> ExactRung::implied_beside(Index i, Index beside, double share, const std::vector<Index>& support) {
-  const DyadicVector target = difference(i, beside, share);
-  std::vector<std::vector<Integer>> normals;
-  for (const Index j : support) normals.push_back(row(j).a);
-  const std::optional<ExactSolution> solved = exact_solve(normals, target.mantissa, Deadline(rows_.exact_budget()));
-  if (!solved) return std::nullopt;
-  // denominator 2^-e (a_i - share a_beside) = sum numerators a_j over integer rows, e the target's exponent; all of it
-  // times a power of two that leaves integers.
-  const Dyadic part(share);
-  row(i), row(beside);
-  const long own = exponent_[at(i)] - target.exponent, other = exponent_[at(beside)] - target.exponent + part.exponent;
-  const long up = std::max({0L, -own, -other});
-  const Integer mu = shifted(solved->denominator, own + up);
-  std::map<Index, Integer> lambda;
-  lambda[beside] = shifted(solved->denominator * part.mantissa, other + up);
-  for (std::size_t k = 0; k < support.size(); ++k) lambda[support[k]] += shifted(solved->numerators[k], up);
-  Integer gap = mu * row(i).b;
-  std::vector<std::pair<Index, Integer>> terms;
-  for (const auto& [j, value] : lambda) {
-    if (value.sign() < 0) return std::nullopt;
-    if (value.is_zero()) continue;
-    gap -= value * row(j).b;
-    terms.emplace_back(j, value);
-  }
-  if (gap.sign() < 0) return std::nullopt;
-  return original(mu, i, terms);
+  for (Integer& m : other.a.mantissa) m *= factor.mantissa;
+  other.a.exponent += factor.exponent;
+  own.a.add(other.a);
+  if (all_zero(own.a.mantissa)) return {};
+  Parts point(1, rows_.dim());
+  std::copy(x.begin(), x.end(), point.data());
+  const Dyadic slack = own.b + factor * other.b - dot(own.a, exact_point(point));
+  Integer largest = 0;
+  for (const Integer& m : own.a.mantissa) largest = std::max(largest, Integer(abs(m)));
+  const long up = slack.exponent - own.a.exponent;
+  return {rounded_direction(own.a.mantissa),
+          rational_to_double(shifted(slack.mantissa, std::max(0L, up)), shifted(largest, std::max(0L, -up)))};
 }
 
 std::optional<Combination> ExactRung::opposed(const std::vector<Index>& support) {

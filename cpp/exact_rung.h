@@ -32,9 +32,12 @@ class ExactRung {
   // The same claim from the support alone, by one exact solve: nothing when the support does not imply the row.
   std::optional<Combination> implied(Index row, const std::vector<Index>& support);
 
-  // The same with a nearly parallel row: a_i - share * a_beside, exactly, implied by the support.
-  std::optional<Combination> implied_beside(Index row, Index beside, double share, const std::vector<Index>& support);
-  DyadicVector difference(Index row, Index beside, double share);  // a_row - share * a_beside
+  // a_row - share * a_beside and its slack at x, taken exactly, then scaled to size 1 and rounded; a: empty if all zero.
+  struct ScaledRow {
+    Vector a;
+    double slack = 0;
+  };
+  ScaledRow difference(Index row, Index beside, double share, const Vector& x);
 
   // Integers mu > 0 and lambda of any sign with sum lambda_j a_j = mu * target over independent rows; nothing if none.
   std::optional<std::pair<Integer, std::vector<Integer>>> solve(const std::vector<Index>& rows, const std::vector<Integer>& target);

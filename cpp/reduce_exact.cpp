@@ -14,6 +14,8 @@ namespace {
 // Overshoot of a least-distance solve without tilt, whose rows are those that may meet in a tie: small against the
 // slack, large against the solver's tolerance.
 constexpr double kOvershoot = 0x1p-20;
+// How far a program over a hyperplane looks, in units of the farthest row: a vertex beyond shows as much as a ray.
+constexpr double kFarAway = 0x1p10;
 }  // namespace
 
 void Reducer::fall_back() {
@@ -60,50 +62,70 @@ bool Reducer::settle_by_refinement(Index e, const NearestPoint& nearest) {
   return true;
 }
 
-// A row that is nearly a multiple of another: floats see their difference only when it is taken exactly and scaled up.
+// A row that is nearly a multiple of others, which floats cannot tell apart. Where it leaves the cell one of them, or
+// nothing, is tight: on that hyperplane only differences to it count, and these are taken exactly and scaled up.
 bool Reducer::settle_beside(Index e) {
   constexpr double kNearlyParallel = 1 - 0x1p-20;
-  const Index R = frame_.rows(), K = frame_.dim, g = group_of_[s(e)], row = groups_[s(g)][0];
-  if (frame_.kind != Frame::Kind::ambient || e >= R) return false;
-  Index beside = -1;
-  double best = kNearlyParallel;
-  for (Index j = 0; j < R; ++j) {
-    if (j == e || group_of_[s(j)] < 0) continue;
-    const double cosine = dot(frame_.G.row(e), frame_.G.row(j), K);
-    if (cosine > best) best = cosine, beside = j;
-  }
-  if (beside < 0) return false;
+  if (frame_.kind != Frame::Kind::ambient || e >= frame_.rows()) return false;
+  std::vector<Index> alike;
+  for (Index j = 0; j < frame_.rows(); ++j)
+    if (j != e && group_of_[s(j)] >= 0 && dot(frame_.G.row(e), frame_.G.row(j), frame_.dim) > kNearlyParallel)
+      alike.push_back(j);
+  return std::any_of(alike.begin(), alike.end(), [&](Index beside) { return settle_on(beside, e, alike); });
+}
+
+// The program over the hyperplane of `beside`: its support may imply the row, its vertex may lie beyond it.
+bool Reducer::settle_on(Index beside, Index e, const std::vector<Index>& alike) {
+  const Index R = frame_.rows(), K = frame_.dim, g = group_of_[s(e)];
   ExactRung rung(rows_);
-  const double share = length(e) / length(beside);
-  std::vector<std::uint8_t> skip(s(R), 0);
+  const auto difference = [&](Index j) {
+    return rung.difference(frame_.row[s(j)], frame_.row[s(beside)], length(j) / length(beside), frame_.center);
+  };
+  const ExactRung::ScaledRow objective = difference(e);
+  if (objective.a.empty()) return false;
+  Matrix G(R + 1, K);
+  std::copy(frame_.G.data(), frame_.G.data() + R * K, G.data());
+  Vector h = frame_.h;
+  std::vector<std::uint8_t> skip(s(R) + 1, 0);
   for (Index j = 0; j < R; ++j) skip[s(j)] = group_of_[s(j)] < 0 || j == e ? 1 : 0;
-  const Vector c = rounded_direction(rung.difference(row, frame_.row[s(beside)], share).mantissa);
-  rows_.tally().lps += 1;
-  const LpResult lp = maximize_lp(frame_.G, frame_.h, c, frame_.lower, frame_.upper, &skip);
-  if (lp.status != LpResult::Status::optimal) return false;
-  constexpr double kVisible = 0x1p-40;  // the objective has length 1: smaller duals are rounding
-  std::vector<Index> support;
-  for (Index j = 0; j < R; ++j)
-    if (lp.row_duals[s(j)] > kVisible) support.push_back(frame_.row[s(j)]);
-  for (Index k = 0; k < K; ++k) {
-    if (lp.bound_duals[s(k)] < -kVisible && frame_.lower_row[s(k)] >= 0) support.push_back(frame_.lower_row[s(k)]);
-    if (lp.bound_duals[s(k)] > kVisible && frame_.upper_row[s(k)] >= 0) support.push_back(frame_.upper_row[s(k)]);
+  for (const Index j : alike) {
+    if (j == beside) continue;
+    const ExactRung::ScaledRow d = difference(j);
+    skip[s(j)] = d.a.empty() ? 1 : 0;
+    if (d.a.empty()) continue;
+    std::copy(d.a.begin(), d.a.end(), G.row(j));
+    h[s(j)] = d.slack;
   }
-  if (settle_by(g, [&] { return rung.implied_beside(row, frame_.row[s(beside)], share, support); })) return true;
+  for (Index k = 0; k < K; ++k) G(R, k) = -G(beside, k);
+  h.push_back(-h[s(beside)]);
+  const double far = kFarAway * std::max(1.0, *std::max_element(frame_.h.begin(), frame_.h.end()));
+  Vector lower = frame_.lower, upper = frame_.upper;
+  for (double& v : lower) v = std::max(v, -far);
+  for (double& v : upper) v = std::min(v, far);
+  rows_.tally().lps += 1;
+  const LpResult lp = maximize_lp(G, h, objective.a, lower, upper, &skip);
+  if (lp.status != LpResult::Status::optimal) return false;
+  if (lp.objective <= objective.slack) {
+    constexpr double kVisible = 0x1p-40;  // the objective has length 1: smaller duals are rounding
+    std::vector<Index> support{frame_.row[s(beside)]};
+    for (Index j = 0; j < R; ++j)
+      if (j != beside && lp.row_duals[s(j)] > kVisible) support.push_back(frame_.row[s(j)]);
+    for (Index k = 0; k < K; ++k) {
+      if (lp.bound_duals[s(k)] < -kVisible && frame_.lower_row[s(k)] >= 0) support.push_back(frame_.lower_row[s(k)]);
+      if (lp.bound_duals[s(k)] > kVisible && frame_.upper_row[s(k)] >= 0) support.push_back(frame_.upper_row[s(k)]);
+    }
+    if (settle_by_support(g, support)) return true;
+  }
   NearestPoint vertex;
   vertex.status = NearestPoint::Status::optimal;
   vertex.y = lp.x;
   return settle_by_refinement(e, vertex);
 }
 
-// One exact solve: the rows imply the group with the multipliers that they have to have.
+// One exact solve: the rows imply the group with the multipliers that they have to have. False also without time.
 bool Reducer::settle_by_support(Index g, const std::vector<Index>& support) {
-  return settle_by(g, [&] { return ExactRung(rows_).implied(groups_[s(g)][0], support); });
-}
-
-bool Reducer::settle_by(Index g, const std::function<std::optional<Combination>()>& implied) {
   try {
-    std::optional<Combination> found = implied();
+    std::optional<Combination> found = ExactRung(rows_).implied(groups_[s(g)][0], support);
     if (!found) return false;
     state_[s(g)] = State::redundant;
     proof_[s(g)] = {groups_[s(g)][0], Proof::exact, -1, {}, std::move(*found)};

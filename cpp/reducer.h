@@ -1,7 +1,6 @@
 // Layer 3, private to reduce*.cpp. The state of one reduction: entries (frame rows and bounds), groups, outcomes.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <vector>
 
@@ -79,7 +78,7 @@ class Reducer {
   void settle_exactly(Index entry);
   bool settle_by_refinement(Index entry, const NearestPoint& nearest);
   bool settle_beside(Index entry);
-  bool settle_by(Index group, const std::function<std::optional<Combination>()>& implied);  // false also without time
+  bool settle_on(Index beside, Index entry, const std::vector<Index>& alike);
   bool settle_by_support(Index group, const std::vector<Index>& support);
   void settle_by_program(Index group, const std::vector<Index>& support);
 

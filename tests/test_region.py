@@ -381,13 +381,36 @@ def test_bounded_in_the_quotient_by_a_combination_of_all_rows():
     assert not region.verify().without_certificate
 
 
-def test_a_budget_that_is_spent_names_the_rows_of_nearly_parallel_units():
-    """In many inputs: one unit is 0.7 times another up to rounding, and no time is left for exact solves."""
-    rng = np.random.default_rng(3)
-    W, b = rng.normal(size=(96, 48)), 0.3 * rng.normal(size=96)
-    W[1], b[1] = 0.7 * W[0], 0.7 * b[0]
-    net = pr.Network.from_arrays([(W, b), (rng.normal(size=(10, 96)), np.zeros(10))])
-    region = net.region(rng.uniform(-0.5, 0.5, 48), domain=pr.Box(-1, 1), exact_budget=1e-9)
+def near_multiples(inputs, factors, seed):
+    """Twice as many units as inputs, some of them multiples of the first up to rounding."""
+    rng = np.random.default_rng(seed)
+    W, b = rng.normal(size=(2 * inputs, inputs)), 0.3 * rng.normal(size=2 * inputs)
+    for i, factor in enumerate(factors, 1):
+        W[i], b[i] = factor * W[0], factor * b[0]
+    return pr.Network.from_arrays([(W, b), (rng.normal(size=(4, 2 * inputs)), np.zeros(4))]), rng.uniform(-0.5, 0.5, inputs)
+
+
+@pytest.mark.parametrize("domain", [None, pr.Box(-1, 1)], ids=["space", "box"])
+@pytest.mark.parametrize("factors", [[0.7], [-0.7, 3.0], [0.7, 0.3, 1.1, -0.1]], ids=["one", "two", "four"])
+@pytest.mark.parametrize("inputs", [24, 48])
+def test_units_that_are_multiples_up_to_rounding_are_told_apart(inputs, factors, domain):
+    """Their hyperplanes meet at an angle of 1e-16: floats cannot say which of them bound the cell, and where."""
+    for seed in (0, 3):
+        net, x = near_multiples(inputs, factors, seed)
+        region = net.region(x, domain=domain)
+        assert any(set(range(len(factors) + 1)) & set(f.rows) for f in region.facets)
+        if inputs == 24:
+            report = region.verify()
+            assert report.counts["facets"] == len(region.facets) and not report.without_certificate
+
+
+def test_a_budget_that_is_spent_names_the_rows():
+    """Sums and differences of integer units through one point meet in ties, and no time is left for exact solves."""
+    rng = np.random.default_rng(0)
+    W = rng.integers(-2, 3, size=(8, 16)).astype(float)
+    W[2], W[3] = W[0] + W[1], W[0] - W[1]
+    net = pr.Network.from_arrays([(W, np.zeros(8)), (np.ones((1, 8)), np.zeros(1))])
+    region = net.region(rng.uniform(-0.5, 0.5, 16), domain=pr.Box(-1, 1), exact_budget=1e-9)
     with pytest.raises(pr.UndecidedError) as caught:
         len(region.facets)
-    assert set(caught.value.rows) <= {0, 1} and caught.value.rows
+    assert caught.value.rows and set(caught.value.rows) <= set(range(4))
