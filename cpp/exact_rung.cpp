@@ -153,16 +153,21 @@ std::optional<Combination> ExactRung::implied(Index i, const std::vector<Index>&
   return original(solved->denominator, i, terms);
 }
 
-ExactRung::ScaledRow ExactRung::difference(Index i, Index beside, double share, const Vector& x) {
-  ExactRow own = rows_.exact_row(i), other = rows_.exact_row(beside);
-  const Dyadic factor(-share);
-  for (Integer& m : other.a.mantissa) m *= factor.mantissa;
-  other.a.exponent += factor.exponent;
-  own.a.add(other.a);
+ExactRung::ScaledRow ExactRung::difference(Index i, const SparseRow& shares, const Vector& x) const {
+  ExactRow own = rows_.exact_row(i);
+  for (const auto& [j, share] : shares) {
+    ExactRow other = rows_.exact_row(j);
+    const Dyadic factor(-share);
+    if (factor.is_zero()) continue;
+    for (Integer& m : other.a.mantissa) m *= factor.mantissa;
+    other.a.exponent += factor.exponent;
+    own.a.add(other.a);
+    own.b = own.b + factor * other.b;
+  }
   if (all_zero(own.a.mantissa)) return {};
   Parts point(1, rows_.dim());
   std::copy(x.begin(), x.end(), point.data());
-  const Dyadic slack = own.b + factor * other.b - dot(own.a, exact_point(point));
+  const Dyadic slack = own.b - dot(own.a, exact_point(point));
   Integer largest = 0;
   for (const Integer& m : own.a.mantissa) largest = std::max(largest, Integer(abs(m)));
   const long up = slack.exponent - own.a.exponent;

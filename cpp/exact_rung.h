@@ -32,12 +32,12 @@ class ExactRung {
   // The same claim from the support alone, by one exact solve: nothing when the support does not imply the row.
   std::optional<Combination> implied(Index row, const std::vector<Index>& support);
 
-  // a_row - share * a_beside and its slack at x, taken exactly, then scaled to size 1 and rounded; a: empty if all zero.
+  // a_row - sum share_j a_j and its slack at x, taken exactly, then scaled to size 1 and rounded; a: empty if all zero.
   struct ScaledRow {
     Vector a;
     double slack = 0;
   };
-  ScaledRow difference(Index row, Index beside, double share, const Vector& x);
+  ScaledRow difference(Index row, const SparseRow& shares, const Vector& x) const;
 
   // Integers mu > 0 and lambda of any sign with sum lambda_j a_j = mu * target over independent rows; nothing if none.
   std::optional<std::pair<Integer, std::vector<Integer>>> solve(const std::vector<Index>& rows, const std::vector<Integer>& target);

@@ -3,7 +3,7 @@
 
 #include "chebyshev.h"
 #include "exact_rung.h"
-#include "lp.h"
+#include "orthogonal_factor.h"
 #include "reducer.h"
 
 namespace pyregions {
@@ -16,6 +16,9 @@ namespace {
 constexpr double kOvershoot = 0x1p-20;
 // How far a program over a hyperplane looks, in units of the farthest row: a vertex beyond shows as much as a ray.
 constexpr double kFarAway = 0x1p10;
+// Unit rows nearer than this to a span (squared) are told apart from it by exact differences; multipliers below it are
+// not counted on to stay positive. It chooses what is asked, never an answer.
+constexpr double kNearly = 0x1p-20;
 }  // namespace
 
 void Reducer::fall_back() {
@@ -35,8 +38,14 @@ void Reducer::settle_exactly(Index e) {
   if ((fine_ || !few) && settle_by_refinement(e, nearest)) return;
   if (!few) {
     if (settle_beside(e)) return;
-    support = settle_with_lp(e);
+    support.clear();
+    std::vector<Index> face;
+    for (const auto& [entry, value] : settle_with_lp(e)) {
+      support.push_back(global_row(entry));
+      if (value > kNearly) face.push_back(entry);
+    }
     if (!is_open(e) || settle_by_support(g, support)) return;
+    if (frame_.kind == Frame::Kind::ambient && e < R && settle_on(face, e)) return;
   }
   settle_by_program(g, support);
 }
@@ -62,64 +71,101 @@ bool Reducer::settle_by_refinement(Index e, const NearestPoint& nearest) {
   return true;
 }
 
-// A row that is nearly a multiple of others, which floats cannot tell apart. Where it leaves the cell one of them, or
-// nothing, is tight: on that hyperplane only differences to it count, and these are taken exactly and scaled up.
-bool Reducer::settle_beside(Index e) {
-  constexpr double kNearlyParallel = 1 - 0x1p-20;
-  if (frame_.kind != Frame::Kind::ambient || e >= frame_.rows()) return false;
-  std::vector<Index> alike;
-  for (Index j = 0; j < frame_.rows(); ++j)
-    if (j != e && group_of_[s(j)] >= 0 && dot(frame_.G.row(e), frame_.G.row(j), frame_.dim) > kNearlyParallel)
-      alike.push_back(j);
-  return std::any_of(alike.begin(), alike.end(), [&](Index beside) { return settle_on(beside, e, alike); });
+// The unit row of an entry: a general row's, or that of a bound.
+Vector Reducer::unit_row(Index e) const {
+  const Index R = frame_.rows(), K = frame_.dim;
+  if (e < R) return Vector(frame_.G.row(e), frame_.G.row(e) + K);
+  Vector row(s(K), 0.0);
+  row[s(e < R + K ? e - R : e - R - K)] = e < R + K ? -1.0 : 1.0;
+  return row;
 }
 
-// The program over the hyperplane of `beside`: its support may imply the row, its vertex may lie beyond it.
-bool Reducer::settle_on(Index beside, Index e, const std::vector<Index>& alike) {
+double Reducer::slack(Index e) const {
+  const Index R = frame_.rows(), K = frame_.dim;
+  return e < R ? frame_.h[s(e)] : e < R + K ? -frame_.lower[s(e - R)] : frame_.upper[s(e - R - K)];
+}
+
+// A row that is nearly a combination of others, which floats cannot tell apart. Where it leaves the cell some of them,
+// or nothing, are tight: on that face only differences to them count, and these are taken exactly and scaled up.
+bool Reducer::settle_beside(Index e) {
+  if (frame_.kind != Frame::Kind::ambient || e >= frame_.rows()) return false;
+  for (Index j = 0; j < frame_.rows(); ++j)
+    if (j != e && group_of_[s(j)] >= 0 && dot(frame_.G.row(e), frame_.G.row(j), frame_.dim) > 1 - kNearly)
+      if (settle_on({j}, e)) return true;
+  return false;
+}
+
+// The program over the face on which the entries of `face` are tight: its support may imply the row, its vertex may lie
+// beyond it.
+bool Reducer::settle_on(const std::vector<Index>& face, Index e) {
   const Index R = frame_.rows(), K = frame_.dim, g = group_of_[s(e)];
-  ExactRung rung(rows_);
-  const auto difference = [&](Index j) {
-    return rung.difference(frame_.row[s(j)], frame_.row[s(beside)], length(j) / length(beside), frame_.center);
-  };
-  const ExactRung::ScaledRow objective = difference(e);
-  if (objective.a.empty()) return false;
-  Matrix G(R + 1, K);
-  std::copy(frame_.G.data(), frame_.G.data() + R * K, G.data());
-  Vector h = frame_.h;
-  std::vector<std::uint8_t> skip(s(R) + 1, 0);
-  for (Index j = 0; j < R; ++j) skip[s(j)] = group_of_[s(j)] < 0 || j == e ? 1 : 0;
-  for (const Index j : alike) {
-    if (j == beside) continue;
-    const ExactRung::ScaledRow d = difference(j);
-    skip[s(j)] = d.a.empty() ? 1 : 0;
-    if (d.a.empty()) continue;
-    std::copy(d.a.begin(), d.a.end(), G.row(j));
-    h[s(j)] = d.slack;
+  OrthogonalFactor factor;
+  factor.reset(K);
+  Vector c, z;
+  std::vector<Index> tight;
+  for (const Index j : face) {
+    const double distance2 = factor.split(unit_row(j).data(), c, z);
+    if (distance2 > kNearly) factor.append(c, z, distance2), tight.push_back(j);
   }
-  for (Index k = 0; k < K; ++k) G(R, k) = -G(beside, k);
-  h.push_back(-h[s(beside)]);
+  ExactRung rung(rows_);
+  // Nothing: not nearly in the span.
+  const auto difference = [&](Index j) -> std::optional<ExactRung::ScaledRow> {
+    if (factor.split(frame_.G.row(j), c, z) > kNearly) return std::nullopt;
+    factor.solve_upper(c.data());
+    std::vector<std::pair<Index, double>> shares;
+    for (std::size_t i = 0; i < tight.size(); ++i)
+      shares.emplace_back(global_row(tight[i]), c[i] * length(j) / length(tight[i]));
+    return rung.difference(frame_.row[s(j)], shares, frame_.center);
+  };
+  const std::optional<ExactRung::ScaledRow> objective = difference(e);
+  if (!objective || objective->a.empty()) return false;
+  Matrix G(R + static_cast<Index>(tight.size()), K);
+  std::copy(frame_.G.data(), frame_.G.data() + R * K, G.data());
+  Vector h = frame_.h, lower = frame_.lower, upper = frame_.upper;
+  std::vector<std::uint8_t> skip(s(G.rows()), 0);
+  for (Index j = 0; j < R; ++j) {
+    skip[s(j)] = group_of_[s(j)] < 0 || j == e ? 1 : 0;
+    if (skip[s(j)] != 0 || std::find(tight.begin(), tight.end(), j) != tight.end()) continue;
+    const std::optional<ExactRung::ScaledRow> d = difference(j);
+    if (!d) continue;
+    skip[s(j)] = d->a.empty() ? 1 : 0;
+    std::copy(d->a.begin(), d->a.end(), G.row(j));
+    h[s(j)] = d->slack;
+  }
   const double far = kFarAway * std::max(1.0, *std::max_element(frame_.h.begin(), frame_.h.end()));
-  Vector lower = frame_.lower, upper = frame_.upper;
   for (double& v : lower) v = std::max(v, -far);
   for (double& v : upper) v = std::min(v, far);
-  rows_.tally().lps += 1;
-  const LpResult lp = maximize_lp(G, h, objective.a, lower, upper, &skip);
-  if (lp.status != LpResult::Status::optimal) return false;
-  if (lp.objective <= objective.slack) {
-    constexpr double kVisible = 0x1p-40;  // the objective has length 1: smaller duals are rounding
-    std::vector<Index> support{frame_.row[s(beside)]};
-    for (Index j = 0; j < R; ++j)
-      if (j != beside && lp.row_duals[s(j)] > kVisible) support.push_back(frame_.row[s(j)]);
-    for (Index k = 0; k < K; ++k) {
-      if (lp.bound_duals[s(k)] < -kVisible && frame_.lower_row[s(k)] >= 0) support.push_back(frame_.lower_row[s(k)]);
-      if (lp.bound_duals[s(k)] > kVisible && frame_.upper_row[s(k)] >= 0) support.push_back(frame_.upper_row[s(k)]);
-    }
-    if (settle_by_support(g, support)) return true;
+  for (std::size_t i = 0; i < tight.size(); ++i) {  // not less than the bound either
+    const Vector row = unit_row(tight[i]);
+    for (Index k = 0; k < K; ++k) G(R + static_cast<Index>(i), k) = -row[s(k)];
+    h.push_back(-slack(tight[i]));
   }
+  rows_.tally().lps += 1;
+  const LpResult lp = maximize_lp(G, h, objective->a, lower, upper, &skip);
+  if (lp.status != LpResult::Status::optimal) return false;
+  if (lp.objective <= objective->slack && settle_by_support(g, carried(lp, tight))) return true;
   NearestPoint vertex;
   vertex.status = NearestPoint::Status::optimal;
   vertex.y = lp.x;
   return settle_by_refinement(e, vertex);
+}
+
+// The rows that carry the optimum of a program over a face.
+std::vector<Index> Reducer::carried(const LpResult& lp, const std::vector<Index>& tight) const {
+  constexpr double kVisible = 0x1p-40;  // the objective has size 1: smaller duals are rounding
+  const Index R = frame_.rows(), K = frame_.dim;
+  std::vector<Index> support;
+  for (const Index j : tight) support.push_back(global_row(j));
+  const auto add = [&](Index entry, double dual) {
+    const bool known = std::find(tight.begin(), tight.end(), entry) != tight.end();
+    if (dual > kVisible && !known) support.push_back(global_row(entry));
+  };
+  for (Index j = 0; j < R; ++j) add(j, lp.row_duals[s(j)]);
+  for (Index k = 0; k < K; ++k) {
+    if (frame_.lower_row[s(k)] >= 0) add(R + k, -lp.bound_duals[s(k)]);
+    if (frame_.upper_row[s(k)] >= 0) add(R + K + k, lp.bound_duals[s(k)]);
+  }
+  return support;
 }
 
 // One exact solve: the rows imply the group with the multipliers that they have to have. False also without time.

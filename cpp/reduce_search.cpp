@@ -171,7 +171,7 @@ void Reducer::finish_once(double overshoot, double tilt) {
   prove(claims);
 }
 
-std::vector<Index> Reducer::settle_with_lp(Index e) {
+std::vector<std::pair<Index, double>> Reducer::settle_with_lp(Index e) {
   const Index R = frame_.rows(), K = frame_.dim;
   std::vector<std::uint8_t> skip(s(R), 0);
   for (Index j = 0; j < R; ++j) skip[s(j)] = group_of_[s(j)] < 0 ? 1 : 0;
@@ -194,9 +194,8 @@ std::vector<Index> Reducer::settle_with_lp(Index e) {
     gemm(false, true, 1.0, y, polar_, 0.0, ratios);
     harvest(y, first_hits(y, ratios));
   }
-  std::vector<Index> support;
-  if (!is_open(e) || lp.status != LpResult::Status::optimal) return support;
   std::vector<std::pair<Index, double>> multipliers;
+  if (!is_open(e) || lp.status != LpResult::Status::optimal) return multipliers;
   for (Index j = 0; j < R; ++j)
     if (lp.row_duals[s(j)] > 0) multipliers.emplace_back(j, lp.row_duals[s(j)]);
   for (Index k = 0; k < K; ++k) {
@@ -205,8 +204,7 @@ std::vector<Index> Reducer::settle_with_lp(Index e) {
     if (dual > 0 && frame_.upper_row[s(k)] >= 0) multipliers.emplace_back(R + K + k, dual);
   }
   prove({{e, multipliers}});
-  for (const auto& [entry, value] : multipliers) support.push_back(global_row(entry));
-  if (!is_open(e) || frame_.kind != Frame::Kind::ambient) return support;
+  if (!is_open(e) || frame_.kind != Frame::Kind::ambient) return multipliers;
   std::vector<std::pair<Index, double>> basis;
   for (const int j : lp.basis_rows) basis.emplace_back(j, 1.0);
   for (const int k : lp.basis_bounds) {
@@ -214,7 +212,7 @@ std::vector<Index> Reducer::settle_with_lp(Index e) {
     basis.emplace_back(upper ? R + K + k : R + k, 1.0);
   }
   prove_by_basis(e, basis);
-  return support;
+  return multipliers;
 }
 
 }  // namespace pyregions::detail

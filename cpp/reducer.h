@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "lp.h"
 #include "projection.h"
 #include "reduce.h"
 
@@ -74,11 +75,14 @@ class Reducer {
   void prove_by_basis(Index entry, const std::vector<std::pair<Index, double>>& multipliers);
   NearestPoint beyond(Index e, double overshoot, double tilt, const Vector& lean, const Matrix& gram) const;
   void finish_once(double overshoot, double tilt);
-  std::vector<Index> settle_with_lp(Index entry);  // the rows that carry the optimum
+  std::vector<std::pair<Index, double>> settle_with_lp(Index entry);  // the multipliers over entries at the optimum
   void settle_exactly(Index entry);
   bool settle_by_refinement(Index entry, const NearestPoint& nearest);
   bool settle_beside(Index entry);
-  bool settle_on(Index beside, Index entry, const std::vector<Index>& alike);
+  bool settle_on(const std::vector<Index>& face, Index entry);
+  std::vector<Index> carried(const LpResult& lp, const std::vector<Index>& tight) const;
+  Vector unit_row(Index entry) const;
+  double slack(Index entry) const;  // at the centre
   bool settle_by_support(Index group, const std::vector<Index>& support);
   void settle_by_program(Index group, const std::vector<Index>& support);
 

@@ -381,22 +381,29 @@ def test_bounded_in_the_quotient_by_a_combination_of_all_rows():
     assert not region.verify().without_certificate
 
 
-def near_multiples(inputs, factors, seed):
-    """Twice as many units as inputs, some of them multiples of the first up to rounding."""
+def near_ties(inputs, factors, sums, seed):
+    """Twice as many units as inputs; some are multiples of the first, or sums of two, up to rounding."""
     rng = np.random.default_rng(seed)
     W, b = rng.normal(size=(2 * inputs, inputs)), 0.3 * rng.normal(size=2 * inputs)
     for i, factor in enumerate(factors, 1):
         W[i], b[i] = factor * W[0], factor * b[0]
-    return pr.Network.from_arrays([(W, b), (rng.normal(size=(4, 2 * inputs)), np.zeros(4))]), rng.uniform(-0.5, 0.5, inputs)
+    for i in range(sums):
+        W[i + 8], b[i + 8] = 0.7 * W[i] + 0.3 * W[i + 1], 0.7 * b[i] + 0.3 * b[i + 1]
+    net = pr.Network.from_arrays([(W, b), (rng.normal(size=(4, 2 * inputs)), np.zeros(4))])
+    return net, rng.uniform(-0.5, 0.5, inputs)
 
 
 @pytest.mark.parametrize("domain", [None, pr.Box(-1, 1)], ids=["space", "box"])
-@pytest.mark.parametrize("factors", [[0.7], [-0.7, 3.0], [0.7, 0.3, 1.1, -0.1]], ids=["one", "two", "four"])
+@pytest.mark.parametrize(
+    ("factors", "sums"),
+    [([0.7], 0), ([-0.7, 3.0], 0), ([0.7, 0.3, 1.1, -0.1], 0), ([], 6)],
+    ids=["1", "2", "4", "sums"],
+)
 @pytest.mark.parametrize("inputs", [24, 48])
-def test_units_that_are_multiples_up_to_rounding_are_told_apart(inputs, factors, domain):
-    """Their hyperplanes meet at an angle of 1e-16: floats cannot say which of them bound the cell, and where."""
-    for seed in (0, 3):
-        net, x = near_multiples(inputs, factors, seed)
+def test_units_that_depend_on_others_up_to_rounding_are_told_apart(inputs, factors, sums, domain):
+    """Their hyperplanes meet at angles of 1e-16: floats cannot say which of them bound the cell, and where."""
+    for seed in (1, 3):
+        net, x = near_ties(inputs, factors, sums, seed)
         region = net.region(x, domain=domain)
         assert any(set(range(len(factors) + 1)) & set(f.rows) for f in region.facets)
         if inputs == 24:
