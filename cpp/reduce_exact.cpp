@@ -16,6 +16,8 @@ namespace {
 constexpr double kOvershoot = 0x1p-20;
 // How far a program over a hyperplane looks, in units of the farthest row: a vertex beyond shows as much as a ray.
 constexpr double kFarAway = 0x1p10;
+// Shares by which the other walls are moved inward, tried in turn, when a point on a face is sought.
+constexpr double kInward[] = {0x1p-5, 0x1p-12};
 // Unit rows nearer than this to a span (squared) are told apart from it by exact differences; multipliers below it are
 // not counted on to stay positive. It chooses what is asked, never an answer.
 constexpr double kNearly = 0x1p-20;
@@ -117,6 +119,7 @@ bool Reducer::settle_on(const std::vector<Index>& face, Index e) {
       shares.emplace_back(global_row(tight[i]), c[i] * length(j) / length(tight[i]));
     return rung.difference(frame_.row[s(j)], shares, frame_.center);
   };
+  const auto on_face = [&](Index j) { return std::find(tight.begin(), tight.end(), j) != tight.end(); };
   const std::optional<ExactRung::ScaledRow> objective = difference(e);
   if (!objective || objective->a.empty()) return false;
   Matrix G(R + static_cast<Index>(tight.size()), K);
@@ -125,7 +128,7 @@ bool Reducer::settle_on(const std::vector<Index>& face, Index e) {
   std::vector<std::uint8_t> skip(s(G.rows()), 0);
   for (Index j = 0; j < R; ++j) {
     skip[s(j)] = group_of_[s(j)] < 0 || j == e ? 1 : 0;
-    if (skip[s(j)] != 0 || std::find(tight.begin(), tight.end(), j) != tight.end()) continue;
+    if (skip[s(j)] != 0 || on_face(j)) continue;
     const std::optional<ExactRung::ScaledRow> d = difference(j);
     if (!d) continue;
     skip[s(j)] = d->a.empty() ? 1 : 0;
@@ -140,14 +143,32 @@ bool Reducer::settle_on(const std::vector<Index>& face, Index e) {
     for (Index k = 0; k < K; ++k) G(R + static_cast<Index>(i), k) = -row[s(k)];
     h.push_back(-slack(tight[i]));
   }
-  rows_.tally().lps += 1;
-  const LpResult lp = maximize_lp(G, h, objective->a, lower, upper, &skip);
+  const auto solve = [&](double shrink) {
+    Vector near = h, low = lower, up = upper;
+    for (Index j = 0; j < R; ++j)
+      if (!on_face(j)) near[s(j)] -= shrink * std::fabs(h[s(j)]);
+    for (Index k = 0; k < K; ++k) {
+      if (!on_face(R + k)) low[s(k)] *= 1 - shrink;
+      if (!on_face(R + K + k)) up[s(k)] *= 1 - shrink;
+    }
+    rows_.tally().lps += 1;
+    return maximize_lp(G, near, objective->a, low, up, &skip);
+  };
+  const LpResult lp = solve(0);
   if (lp.status != LpResult::Status::optimal) return false;
   if (lp.objective <= objective->slack && settle_by_support(g, carried(lp, tight))) return true;
-  NearestPoint vertex;
-  vertex.status = NearestPoint::Status::optimal;
-  vertex.y = lp.x;
-  return settle_by_refinement(e, vertex);
+  NearestPoint start;
+  start.status = NearestPoint::Status::optimal;
+  start.y = lp.x;
+  if (lp.objective > objective->slack) {  // a point beyond the row and away from the other walls is a better start
+    for (const double shrink : kInward) {
+      LpResult inner = solve(shrink);
+      if (inner.status != LpResult::Status::optimal || inner.objective <= objective->slack) continue;
+      start.y = std::move(inner.x);
+      break;
+    }
+  }
+  return settle_by_refinement(e, start);
 }
 
 // The rows that carry the optimum of a program over a face.
