@@ -160,13 +160,18 @@ bool Reducer::settle_on(const std::vector<Index>& face, Index e) {
   NearestPoint start;
   start.status = NearestPoint::Status::optimal;
   start.y = lp.x;
-  if (lp.objective > objective->slack) {  // a point beyond the row and away from the other walls is a better start
-    for (const double shrink : kInward) {
-      LpResult inner = solve(shrink);
-      if (inner.status != LpResult::Status::optimal || inner.objective <= objective->slack) continue;
-      start.y = std::move(inner.x);
+  for (const double shrink : kInward) {  // a point away from the other walls is a better start
+    LpResult inner = solve(shrink);
+    if (inner.status == LpResult::Status::optimal) {
+      if (inner.objective > objective->slack) start.y = std::move(inner.x);
       break;
     }
+    if (inner.status != LpResult::Status::infeasible || shrink != std::end(kInward)[-1]) continue;
+    // Other walls meet on this face nearly: they are tight there, too.
+    std::vector<Index> wider = tight;
+    for (Index j = 0; j < R; ++j)
+      if (!on_face(j) && inner.row_duals[s(j)] > kNearly && factor.split(frame_.G.row(j), c, z) > kNearly) wider.push_back(j);
+    if (wider.size() > tight.size()) return settle_on(wider, e);
   }
   return settle_by_refinement(e, start);
 }
