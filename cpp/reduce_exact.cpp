@@ -155,7 +155,7 @@ bool Reducer::settle_on(const std::vector<Index>& face, Index e) {
     return maximize_lp(G, near, objective->a, low, up, &skip);
   };
   const LpResult lp = solve(0);
-  if (lp.status != LpResult::Status::optimal) return false;
+  if (lp.status != LpResult::Status::optimal || lp.row_duals.empty()) return false;
   if (lp.objective <= objective->slack && settle_by_support(g, carried(lp, tight))) return true;
   NearestPoint start;
   start.status = NearestPoint::Status::optimal;
@@ -166,7 +166,7 @@ bool Reducer::settle_on(const std::vector<Index>& face, Index e) {
       if (inner.objective > objective->slack) start.y = std::move(inner.x);
       break;
     }
-    if (inner.status != LpResult::Status::infeasible || shrink != std::end(kInward)[-1]) continue;
+    if (inner.row_duals.empty() || shrink != std::end(kInward)[-1]) continue;  // only the last, and with its reasons
     // Other walls meet on this face nearly: they are tight there, too.
     std::vector<Index> wider = tight;
     for (Index j = 0; j < R; ++j)
