@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   bindings::register_errors(m);
   bindings::register_network(m);
   bindings::register_cell(m);
+  bindings::register_cells(m);
   bindings::register_exact(m);
   m.attr("highs_built_with") = PYREGIONS_HIGHS_VERSION;  // the headers' version; the library's is asked at import
   m.def("highs_version", &highs_version);

@@ -79,6 +79,7 @@ auto run(Work work) {
 
 void register_network(py::module_& m);  // Network, Domain
 void register_cell(py::module_& m);     // Cell and the functions that make cells
+void register_cells(py::module_& m);    // the enumeration
 void register_exact(py::module_& m);    // the exact rung by itself
 
 }  // namespace pyregions::bindings

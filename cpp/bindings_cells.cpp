@@ -1,0 +1,101 @@
+// Layer 5. The enumeration of all regions.
+#include <utility>
+
+#include "bindings.h"
+#include "cells.h"
+
+namespace pyregions::bindings {
+
+namespace {
+
+// A vector as an array over its own memory.
+template <class T>
+py::array_t<T> taken(std::vector<T>&& values, std::vector<py::ssize_t> shape = {}) {
+  auto* held = new std::vector<T>(std::move(values));
+  const py::capsule owner(held, [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  if (shape.empty()) shape = {static_cast<py::ssize_t>(held->size())};
+  return py::array_t<T>(shape, held->data(), owner);
+}
+
+std::vector<PartialPattern> to_subtrees(const py::array_t<std::int8_t, py::array::c_style | py::array::forcecast>& a, Index units) {
+  if (a.ndim() != 2 || a.shape(1) != units) throw std::invalid_argument("subtrees have the wrong shape, expected (K, units)");
+  std::vector<PartialPattern> out;
+  for (py::ssize_t k = 0; k < a.shape(0); ++k) out.emplace_back(a.data() + k * units, a.data() + (k + 1) * units);
+  return out;
+}
+
+Detail to_detail(const std::string& name) {
+  if (name == "count") return Detail::count;
+  if (name == "regions") return Detail::regions;
+  if (name == "structure") return Detail::structure;
+  throw std::invalid_argument("detail is count, regions or structure");
+}
+
+py::dict structure_dict(CellStructure&& s, py::ssize_t d) {
+  py::dict out;
+  const auto pairs = [](std::vector<std::uint64_t>&& keys) {
+    const auto rows = static_cast<py::ssize_t>(keys.size() / 2);
+    return taken(std::move(keys), {rows, 2});
+  };
+  const auto points = static_cast<py::ssize_t>(s.far.size());
+  out["facet_offsets"] = taken(std::move(s.facet_offsets));
+  out["vertex_offsets"] = taken(std::move(s.vertex_offsets));
+  out["zero_offsets"] = taken(std::move(s.zero_offsets));
+  out["incidence_offsets"] = taken(std::move(s.incidence_offsets));
+  out["label_offsets"] = taken(std::move(s.label_offsets));
+  out["facet_rows"] = taken(std::move(s.facet_rows));
+  out["labels"] = taken(std::move(s.labels));
+  out["incidence"] = taken(std::move(s.incidence));
+  out["zeros"] = taken(std::move(s.zeros));
+  out["vertices"] = taken(std::move(s.vertices), {points, d});
+  out["vertex_errors"] = taken(std::move(s.vertex_errors));
+  out["far"] = taken(std::move(s.far));
+  out["facet_keys"] = pairs(std::move(s.facet_keys));
+  out["vertex_keys"] = pairs(std::move(s.vertex_keys));
+  return out;
+}
+
+py::dict enumerate(const Network& net, const Domain& domain,
+                   const py::array_t<std::int8_t, py::array::c_style | py::array::forcecast>& subtrees, const std::string& detail,
+                   int workers, Index max_regions, double time_limit, const py::object& tick) {
+  const std::vector<PartialPattern> list = to_subtrees(subtrees, net.units());
+  EnumerationOptions options;
+  options.detail = to_detail(detail);
+  options.workers = workers;
+  options.max_regions = max_regions;
+  options.time_limit = time_limit;
+  bool interrupted = false;
+  const auto on_tick = [&](Index found, double share) {
+    const py::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0) {
+      interrupted = true;
+      PyErr_Clear();
+      return false;
+    }
+    return tick.is_none() || py::cast<bool>(tick(found, share));
+  };
+  Enumeration found = run([&] { return enumerate_cells(net, domain, list, options, on_tick); });
+  const auto count = static_cast<py::ssize_t>(found.regions.count), d = static_cast<py::ssize_t>(net.inputs());
+  py::dict out;
+  out["count"] = count;
+  out["interrupted"] = interrupted;
+  py::array_t<std::int8_t> open({static_cast<py::ssize_t>(found.open.size()), static_cast<py::ssize_t>(net.units())});
+  for (std::size_t k = 0; k < found.open.size(); ++k)
+    std::copy(found.open[k].begin(), found.open[k].end(), open.mutable_data() + static_cast<py::ssize_t>(k) * net.units());
+  out["open"] = open;
+  out["tally"] = py::dict(py::arg("signs") = found.tally.signs, py::arg("exact_signs") = found.tally.exact_signs,
+                          py::arg("vertices") = found.tally.vertices, py::arg("exact_vertices") = found.tally.exact_vertices);
+  if (options.detail != Detail::count) {
+    out["patterns"] = taken(std::move(found.regions.patterns), {count, static_cast<py::ssize_t>(words_for(net.units()))});
+    out["witnesses"] = taken(std::move(found.regions.witnesses), {count, d});
+    out["bounded"] = taken(std::move(found.regions.bounded));
+  }
+  if (options.detail == Detail::structure) out["structure"] = structure_dict(std::move(found.regions.structure), d);
+  return out;
+}
+
+}  // namespace
+
+void register_cells(py::module_& m) { m.def("enumerate", &enumerate); }
+
+}  // namespace pyregions::bindings

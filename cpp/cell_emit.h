@@ -1,0 +1,131 @@
+// Layer 4, private to cells*.cpp. What is handed out of a leaf: its pattern, a point inside, its facets and vertices.
+#pragma once
+
+#include "cell_explore.h"
+
+namespace pyregions {
+
+template <int D, int W>
+void CellSplitter<D, W>::emit(Level& level, const Node& node, const Words& pattern) {
+  ++regions_->count;
+  if (control_.max_regions >= 0 || regions_->count - reported_ >= 256) {
+    const Index now = control_.found->fetch_add(regions_->count - reported_, std::memory_order_relaxed) + regions_->count - reported_;
+    reported_ = regions_->count;
+    const bool late = control_.deadline && std::chrono::steady_clock::now() > *control_.deadline;
+    if (late || (control_.max_regions >= 0 && now >= control_.max_regions)) control_.stop->store(true, std::memory_order_relaxed);
+  }
+  if (detail_ == Detail::count) return;
+  regions_->patterns.insert(regions_->patterns.end(), pattern.begin(), pattern.end());
+  bool far = false;
+  for (const Entry& entry : node.entries) far = far || level.vertices[static_cast<std::size_t>(entry.vertex)].far;
+  regions_->bounded.push_back(!far);
+  emit_witness(level, node, pattern, far);
+  if (structure()) emit_structure(level, node, pattern);
+}
+
+// Every facet's row certainly has its inner sign at x: the facets are all of the cell, so x is strictly inside.
+template <int D, int W>
+bool CellSplitter<D, W>::strictly_inside(const Level& level, const Node& node, const Words& pattern, const double* x) const {
+  bool inside = true;
+  double length = 0;
+  for (int k = 0; k < D; ++k) length += std::fabs(x[k]);
+  node.used.for_each([&](int slot) {
+    const VertexRow<D>& row = level.rows[static_cast<std::size_t>(node.row_of[static_cast<std::size_t>(slot)])];
+    if (row.m != 0) return;  // a wall of the simplex is beyond all doubles
+    double value = row.c, size = std::fabs(row.c);
+    for (int k = 0; k < D; ++k) {
+      value += row.a[static_cast<std::size_t>(k)] * x[k];
+      size += std::fabs(row.a[static_cast<std::size_t>(k)] * x[k]);
+    }
+    const double bound = (gamma(D + 2) * size + row.a_error * length + row.c_error) * inflate(D) + underflow(D + 2);
+    const bool positive = row.id < 0 || bit(pattern.data(), row.id);
+    inside = inside && (positive ? value > bound : value < -bound);
+  });
+  return inside;
+}
+
+// The mean of the vertices, those at infinity at a finite distance that grows until the point is inside.
+template <int D, int W>
+void CellSplitter<D, W>::emit_witness(const Level& level, const Node& node, const Words& pattern, bool far) {
+  std::array<double, D> near{}, away{}, x{};
+  const double share = 1 / static_cast<double>(node.entries.size());
+  double size = 1;
+  for (const Entry& entry : node.entries) {
+    const Vertex<D>& v = level.vertices[static_cast<std::size_t>(entry.vertex)];
+    for (std::size_t k = 0; k < D; ++k) {
+      near[k] += share * v.x[k];
+      away[k] += share * v.u[k];
+      if (far) size = std::max(size, std::fabs(v.x[k]));
+    }
+  }
+  bool inside = false;
+  const int tries = far ? 60 : 1;
+  double distance = far ? size : 0;
+  for (int t = 0; t < tries && !inside; ++t, distance *= 4) {
+    for (std::size_t k = 0; k < D; ++k) x[k] = near[k] + distance * away[k];
+    inside = strictly_inside(level, node, pattern, x.data());
+  }
+  if (!inside) x.fill(std::numeric_limits<double>::quiet_NaN());
+  regions_->witnesses.insert(regions_->witnesses.end(), x.begin(), x.end());
+}
+
+namespace {
+
+std::uint64_t mixed(std::uint64_t h, std::uint64_t word, std::uint64_t factor) {
+  h = (h ^ word) * factor;
+  return h ^ (h >> 29);
+}
+
+void append_key(const std::uint64_t* words, Index count, std::vector<std::uint64_t>& keys) {
+  std::uint64_t a = 0x243f6a8885a308d3, b = 0x13198a2e03707344;  // digits of pi
+  for (Index k = 0; k < count; ++k) {
+    a = mixed(a, words[k], 0x9e3779b97f4a7c15);
+    b = mixed(b, words[k] ^ (words[k] >> 31), 0xc2b2ae3d27d4eb4f);
+  }
+  keys.push_back(a);
+  keys.push_back(b);
+}
+
+}  // namespace
+
+template <int D, int W>
+void CellSplitter<D, W>::emit_structure(const Level& level, const Node& node, const Words& pattern) {
+  CellStructure& out = regions_->structure;
+  const Index words = sign_words(), units = network_.units();
+  const auto signs_at = [&](const Entry& entry) { return level.signs.data() + entry.vertex * 2 * words; };
+  Words any(static_cast<std::size_t>(2 * words)), on(any);
+  for (const Entry& entry : node.entries) {
+    const Vertex<D>& v = level.vertices[static_cast<std::size_t>(entry.vertex)];
+    const auto& point = v.far ? v.u : v.x;
+    out.vertices.insert(out.vertices.end(), point.begin(), point.end());
+    out.vertex_errors.push_back(v.far ? v.u_error : v.x_error);
+    out.far.push_back(v.far);
+    append_key(signs_at(entry), 2 * words, out.vertex_keys);
+    for (Index k = 0; k < 2 * words; ++k) any[static_cast<std::size_t>(k)] |= signs_at(entry)[k];
+  }
+  const auto vanishes = [&](const Words& signs, Index unit) { return !bit(signs.data(), unit) && !bit(signs.data() + words, unit); };
+  for (Index u = 0; u < units; ++u)
+    if (vanishes(any, u)) out.zeros.push_back(static_cast<RowId>(u));
+  node.used.for_each([&](int slot) {
+    const VertexRow<D>& row = level.rows[static_cast<std::size_t>(node.row_of[static_cast<std::size_t>(slot)])];
+    if (row.m != 0) return;
+    out.facet_rows.push_back(row.id);
+    std::fill(on.begin(), on.end(), 0);
+    for (std::size_t i = 0; i < node.entries.size(); ++i) {
+      if (!node.entries[i].on.has(slot)) continue;
+      out.incidence.push_back(static_cast<std::int32_t>(i));
+      for (Index k = 0; k < 2 * words; ++k) on[static_cast<std::size_t>(k)] |= signs_at(node.entries[i])[k];
+    }
+    for (Index u = 0; u < units; ++u)
+      if (vanishes(on, u) && !vanishes(any, u)) out.labels.push_back(static_cast<RowId>(u));
+    append_key(on.data(), 2 * words, out.facet_keys);
+    out.incidence_offsets.push_back(static_cast<std::int64_t>(out.incidence.size()));
+    out.label_offsets.push_back(static_cast<std::int64_t>(out.labels.size()));
+  });
+  out.facet_offsets.push_back(static_cast<std::int64_t>(out.facet_rows.size()));
+  out.vertex_offsets.push_back(static_cast<std::int64_t>(out.far.size()));
+  out.zero_offsets.push_back(static_cast<std::int64_t>(out.zeros.size()));
+  (void)pattern;
+}
+
+}  // namespace pyregions

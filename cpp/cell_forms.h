@@ -1,0 +1,67 @@
+// Layer 3. The affine forms of one stage over many cells at once: one matrix product composes the rows of a whole chunk
+// of cells, each under its own pattern, from the forms of the stage before.
+//
+// A form is stored by coefficient: cell k owns d + 1 consecutive rows (the d coefficients, then the constant), each over
+// the units of a node, so that loops over units are contiguous and the product needs no reordering.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "network.h"
+
+namespace pyregions {
+
+// Patterns and sets of units as words of 64 bits.
+using Words = std::vector<std::uint64_t>;
+inline Index words_for(Index bits) { return (bits + 63) / 64; }
+inline bool bit(const std::uint64_t* words, Index i) { return words[i >> 6] >> (i & 63) & 1; }
+inline void set_bit(std::uint64_t* words, Index i) { words[i >> 6] |= std::uint64_t{1} << (i & 63); }
+
+// One node over the cells of a chunk. Law: the exact form lies within a_error(k, j) in every coefficient of unit j of
+// cell k and within c_error(k, j) in its constant; a bound of 0 says that the number is exact.
+struct NodeForms {
+  Matrix values;            // K (d + 1) x width
+  Matrix a_error, c_error;  // K x width
+};
+
+struct StageForms {
+  int stage = 0;
+  std::vector<std::shared_ptr<NodeForms>> nodes;  // by node; empty where no later node needs it
+  const NodeForms& pre(const Network& network) const {
+    return *nodes[static_cast<std::size_t>(network.stages()[static_cast<std::size_t>(stage)].pre)];
+  }
+};
+
+class FormComposer {
+ public:
+  explicit FormComposer(const Network& network);
+
+  // A cell of the stage before: its forms, its place among them, its pattern (words over all units).
+  struct Parent {
+    const StageForms* forms;  // null: the input itself
+    Index cell;
+    const std::uint64_t* pattern;
+  };
+  // The forms of the next stage for every parent (all of one stage).
+  std::shared_ptr<const StageForms> next(const std::vector<Parent>& parents) const;
+
+ private:
+  struct Sums {  // per term of an affine node: sums of |weights| of each output
+    std::vector<Vector> row_sums;
+    Vector bias_magnitude;
+    Index items = 0;
+  };
+  std::shared_ptr<NodeForms> carried(const std::vector<Parent>& parents, int node) const;
+  std::shared_ptr<NodeForms> held(const std::vector<Parent>& parents, int node) const;
+  std::shared_ptr<NodeForms> affine(const StageForms& forms, int node, Index cells) const;
+  std::shared_ptr<NodeForms> input(Index cells) const;
+
+  const Network& network_;
+  Index d_;
+  std::vector<Sums> sums_;       // by node
+  std::vector<int> last_use_;    // by node: the largest node that reads it
+};
+
+}  // namespace pyregions

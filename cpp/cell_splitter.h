@@ -1,0 +1,162 @@
+// Layer 4, private to cells*.cpp. The depth-first splitting of one subtree in dimension D, with sets of at most 64 W facets.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <optional>
+
+#include "cells.h"
+#include "vertices.h"
+
+namespace pyregions {
+
+// A cell has more facets than the sets of this splitter can hold: take the wider one.
+struct TooManyFacets {};
+
+// How far a subtree is explored, shared by all workers.
+struct SplitterControl {
+  std::atomic<bool>* stop;
+  std::atomic<Index>* found;
+  Index max_regions = -1;
+  std::optional<std::chrono::steady_clock::time_point> deadline = {};
+};
+
+constexpr std::size_t kChunk = 48;  // cells whose forms are composed in one product
+
+// A cell by itself, at the beginning of a stage or within one: what its units still cut is found again.
+template <int D, int W>
+struct StageCell {
+  std::vector<Vertex<D>> vertices;
+  std::vector<SlotSet<W>> on;      // per vertex: the facets it lies on
+  std::vector<VertexRow<D>> rows;  // per facet
+  Words pattern;                   // of the stages before
+  Words signs;                     // with structure: see CellSplitter::Level
+  std::shared_ptr<const StageForms> forms;  // of the stage before; null for the first
+  Index place = 0;                 // of this cell among them
+  int depth = 0;
+};
+
+// A subtree as a worker is given it. fixed: pieces still to be followed on the way to it.
+template <int D, int W>
+struct Subtree {
+  StageCell<D, W> cell;
+  int stage = 0;
+  const PartialPattern* fixed = nullptr;
+};
+
+template <int D, int W>
+class CellSplitter {
+ public:
+  using Cell = StageCell<D, W>;
+  using Tree = Subtree<D, W>;
+
+  CellSplitter(const Network& network, const DomainFrame& frame, const FormComposer& composer, Detail detail,
+               const SplitterControl& control);
+  // The domain as a cell.
+  Cell root();
+  // Cuts a subtree into smaller ones, `depth` splits deep, in order.
+  void cut(Tree tree, int depth, std::vector<Tree>& parts);
+  // Appends the regions of the subtree to `regions`, and what stays unexplored to `open`.
+  void run(Tree tree, RegionList& regions, std::vector<PartialPattern>& open);
+  const EnumerationTally& tally() const { return tally_; }
+
+ private:
+  using Set = SlotSet<W>;
+
+  // A cell within a stage; vertices and rows are in the level's pools.
+  struct Entry {
+    std::int32_t vertex;
+    Set on;
+  };
+  struct Node {
+    std::vector<Entry> entries;
+    std::vector<std::int32_t> row_of;  // per slot in `used`
+    Set used;
+    Words open;          // candidates that cut it
+    bool simple = true;  // every vertex lies on exactly D facets
+    int depth = 0;
+  };
+
+  // What one stage works on: pools that grow along a path and shrink on the way back.
+  struct Level {
+    std::vector<Vertex<D>> vertices;
+    std::vector<VertexRow<D>> rows;
+    Words candidate_signs;  // per vertex: candidates above 0, candidates below 0
+    Words signs;            // with structure, per vertex: units, then frame rows, above 0; the same below 0
+    std::vector<Index> candidates;  // units of the stage that cut the cell, numbered within the stage
+    Index words = 0;                // of a set of candidates
+    Vector block;                   // forms and thresholds of the candidates
+    FormBlock forms{};
+    const NodeForms* pre = nullptr;  // forms of all units of the stage
+    std::shared_ptr<const StageForms> held, parent;  // of this stage, of the one before
+    Index place = 0, parent_place = 0;
+    int stage = 0;
+    Words before;   // pattern of the stages before
+    Words pattern;  // the same, and units of this stage that do not cut
+    std::deque<Node> nodes;
+    std::vector<Cell> children;
+    std::optional<ExactVertices> exact;
+    bool exact_current = false;  // holds this cell's pattern
+  };
+
+  // Down the stages.
+  void explore(std::vector<Cell>& cells, int stage);
+  void split_stage(Cell& cell, Level& level);
+  void emit_uncut(Cell& cell);
+  void find_candidates(Level& level, const Node& node);
+  void gather_candidates(Level& level);
+  void split(Level& level, std::size_t index, std::size_t free);
+  void finish(Level& level, const Node& node);
+  Cell by_itself(const Level& level, const Node& node) const;
+  void leave_open(const Words& pattern, int stage, const Level* level, const Node* node);
+  bool deep(int depth) const { return parts_ && depth >= depth_limit_; }
+  Words pattern_of(const Level& level, const Node& node) const;
+
+  // One division.
+  void divide(Level& level, const Node& node, std::int32_t row, const std::vector<std::int8_t>& side, Node* below, Node* above);
+  void find_edges(const Node& node);
+  std::int32_t new_vertex(Level& level, const Node& node, const Entry& a, const Entry& b, const Set& common, std::int32_t row);
+  void child(Level& level, const Node& node, const std::vector<std::int8_t>& side, int sign, int slot, std::int32_t row, Node& out);
+  VertexRow<D> unit_row(const Level& level, Index unit) const;
+  void take_signs(Level& level, std::int32_t vertex, std::int32_t a, std::int32_t b);
+
+  // Signs and vertices that floats leave open.
+  ExactVertices& exact(Level& level);
+  std::vector<RowId> rows_on(const Level& level, const Node& node, const Set& on) const;
+  void settle(Level& level, std::int32_t vertex, const std::vector<RowId>& rows, const FormBlock& forms, const std::vector<Index>* units,
+              std::uint64_t* above, std::uint64_t* below, std::uint64_t* open);
+  static Vertex<D> rounded(const ExactVertex& exact);
+
+  // What is handed out.
+  void emit(Level& level, const Node& node, const Words& pattern);
+  void emit_witness(const Level& level, const Node& node, const Words& pattern, bool far);
+  bool strictly_inside(const Level& level, const Node& node, const Words& pattern, const double* x) const;
+  void emit_structure(const Level& level, const Node& node, const Words& pattern);
+
+  bool stopped() const { return control_.stop->load(std::memory_order_relaxed); }
+  bool structure() const { return detail_ == Detail::structure; }
+  Index sign_words() const { return words_for(network_.units() + frame_.size()); }
+
+  const Network& network_;
+  const DomainFrame& frame_;
+  const FormComposer& composer_;
+  Detail detail_;
+  SplitterControl control_;
+  int stages_;
+  std::vector<Level> levels_;
+  EnumerationTally tally_;
+  const PartialPattern* fixed_ = nullptr;
+  RegionList* regions_ = nullptr;
+  std::vector<PartialPattern>* open_ = nullptr;
+  std::vector<Tree>* parts_ = nullptr;  // while cutting
+  int depth_limit_ = 0;
+  Index reported_ = 0;
+  // Scratch of one division.
+  std::vector<std::uint64_t> above_words_, below_words_;
+  std::vector<int> above_, below_;
+  std::vector<std::pair<int, int>> edges_;
+  std::vector<Entry> cut_;
+  Words word_scratch_;
+};
+
+}  // namespace pyregions

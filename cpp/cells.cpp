@@ -1,0 +1,95 @@
+// Layer 4. The enumeration as a whole: subtrees cut to jobs, shared by threads, their regions put together in order.
+#include "cells.h"
+
+#include <stdexcept>
+#include <string>
+
+#include "cells_run.h"
+
+namespace pyregions {
+
+void EnumerationTally::add(const EnumerationTally& o) {
+  signs += o.signs;
+  exact_signs += o.exact_signs;
+  vertices += o.vertices;
+  exact_vertices += o.exact_vertices;
+}
+
+namespace {
+
+template <class T>
+void append(std::vector<T>& to, std::vector<T>& from) {
+  if (to.empty()) to.swap(from);
+  else to.insert(to.end(), from.begin(), from.end());
+  std::vector<T>().swap(from);
+}
+
+// Offsets continue where those before ended.
+void append_offsets(std::vector<std::int64_t>& to, const std::vector<std::int64_t>& from) {
+  const std::int64_t last = to.back();
+  for (std::size_t k = 1; k < from.size(); ++k) to.push_back(last + from[k]);
+}
+
+void check_subtrees(const Network& network, const std::vector<PartialPattern>& subtrees) {
+  for (const PartialPattern& subtree : subtrees) {
+    if (static_cast<Index>(subtree.size()) != network.units())
+      throw std::invalid_argument("a subtree has " + std::to_string(subtree.size()) + " entries, the network " +
+                                  std::to_string(network.units()) + " units");
+    for (const std::int8_t piece : subtree)
+      if (piece < -1 || piece > 1) throw std::invalid_argument("a subtree holds -1, 0 and 1 only");
+  }
+}
+
+}  // namespace
+
+void append(RegionList& to, RegionList& from) {
+  to.count += from.count;
+  append(to.patterns, from.patterns);
+  append(to.witnesses, from.witnesses);
+  append(to.bounded, from.bounded);
+  CellStructure &a = to.structure, &b = from.structure;
+  append_offsets(a.facet_offsets, b.facet_offsets);
+  append_offsets(a.vertex_offsets, b.vertex_offsets);
+  append_offsets(a.zero_offsets, b.zero_offsets);
+  append_offsets(a.incidence_offsets, b.incidence_offsets);
+  append_offsets(a.label_offsets, b.label_offsets);
+  append(a.facet_rows, b.facet_rows);
+  append(a.labels, b.labels);
+  append(a.incidence, b.incidence);
+  append(a.zeros, b.zeros);
+  append(a.vertices, b.vertices);
+  append(a.vertex_errors, b.vertex_errors);
+  append(a.far, b.far);
+  append(a.facet_keys, b.facet_keys);
+  append(a.vertex_keys, b.vertex_keys);
+}
+
+Enumeration enumerate_cells(const Network& network, const Domain& domain, const std::vector<PartialPattern>& subtrees,
+                            const EnumerationOptions& options, const std::function<bool(Index, double)>& tick) {
+  check_subtrees(network, subtrees);
+  const DomainFrame frame(domain);
+  const FormComposer composer(network);
+  std::atomic<bool> stop{false};
+  std::atomic<Index> found{0};
+  EnumerationRun run{network, frame, composer, subtrees, options, {&stop, &found, options.max_regions}, nullptr};
+  if (tick) run.tick = [&](double done) { return tick(found.load(), done); };
+  if (options.time_limit >= 0) {
+    const std::chrono::duration<double> limit(options.time_limit);
+    run.control.deadline = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(limit);
+  }
+  switch (network.inputs()) {
+    case 1: return enumerate_in<1>(run);
+    case 2: return enumerate_in<2>(run);
+    case 3: return enumerate_in<3>(run);
+    case 4: return enumerate_in<4>(run);
+    case 5: return enumerate_in<5>(run);
+    case 6: return enumerate_in<6>(run);
+    case 7: return enumerate_in<7>(run);
+    case 8: return enumerate_in<8>(run);
+    default:
+      throw std::invalid_argument("all regions are enumerated for at most " + std::to_string(kMostInputs) + " inputs, the network has " +
+                                  std::to_string(network.inputs()));
+  }
+}
+
+}  // namespace pyregions

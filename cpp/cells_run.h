@@ -1,0 +1,26 @@
+// Layer 4, private to cells*.cpp. The enumeration in one dimension, chosen at run time.
+#pragma once
+
+#include "cell_splitter.h"
+
+namespace pyregions {
+
+// All that an enumeration needs besides the dimension.
+struct EnumerationRun {
+  const Network& network;
+  const DomainFrame& frame;
+  const FormComposer& composer;
+  const std::vector<PartialPattern>& subtrees;
+  const EnumerationOptions& options;
+  SplitterControl control;
+  std::function<bool(double)> tick;  // the part of the jobs that is done; false stops
+};
+
+// Instantiated in cells_low.cpp and cells_high.cpp.
+template <int D>
+Enumeration enumerate_in(const EnumerationRun& run);
+
+// Appends a job's regions; `from` is emptied.
+void append(RegionList& to, RegionList& from);
+
+}  // namespace pyregions

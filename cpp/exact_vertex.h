@@ -1,0 +1,73 @@
+// Layer 2. Vertices of a cell in integers: where its rows meet, and on which side of a unit's hyperplane that is. The last
+// rung of the enumeration, asked only where floats leave a sign open (true ties above all).
+//
+// All of R^d is the simplex x_k >= -M, sum x_k <= M for an M beyond all bounds: a vertex is a point x + M u with rational
+// x and u, and signs compare the coefficient of M first. So unbounded cells are polytopes like all others.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bignum.h"
+#include "halfspaces.h"
+#include "network.h"
+
+namespace pyregions {
+
+// Rows by number: units first (their index), then -1 - k for row k of the frame: the d + 1 walls of the simplex, then the
+// rows of the domain.
+using RowId = std::int32_t;
+constexpr RowId frame_row(Index k) { return static_cast<RowId>(-1 - k); }
+
+// a.x + m M + c, up to a positive factor.
+struct IntegerForm {
+  std::vector<Integer> a;
+  Integer c = 0, m = 0;
+};
+
+// The simplex walls and the domain's rows, as forms that are >= 0 inside.
+class DomainFrame {
+ public:
+  explicit DomainFrame(const Domain& domain);
+  Index dim() const { return dim_; }
+  Index size() const { return static_cast<Index>(forms_.size()); }
+  const IntegerForm& form(Index k) const { return forms_[static_cast<std::size_t>(k)]; }
+  // The same in doubles: coefficients a (d), c, m; exact.
+  const Vector& numbers(Index k) const { return numbers_[static_cast<std::size_t>(k)]; }
+
+ private:
+  Index dim_;
+  std::vector<IntegerForm> forms_;
+  std::vector<Vector> numbers_;
+};
+
+// (x + M u) / denominator, denominator > 0.
+struct ExactVertex {
+  std::vector<Integer> x, u;
+  Integer denominator = 1;
+};
+
+// Decisions under one pattern; rows and vertices already composed are kept.
+class ExactVertices {
+ public:
+  ExactVertices(const Network& network, const DomainFrame& frame) : network_(network), frame_(frame) {}
+  // Units of stages not yet decided may hold any piece: their rows are never asked for.
+  void set_pattern(Pattern pattern);
+  // The point where these rows vanish; among them are d independent ones.
+  ExactVertex meet(const std::vector<RowId>& rows);
+  // Sign of a row at a vertex for all large M.
+  int sign(RowId row, const ExactVertex& vertex);
+
+ private:
+  const IntegerForm& form(RowId row);
+
+  const Network& network_;
+  const DomainFrame& frame_;
+  Pattern pattern_;
+  std::map<RowId, IntegerForm> forms_;
+};
+
+}  // namespace pyregions
