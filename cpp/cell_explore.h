@@ -314,17 +314,18 @@ void CellSplitter<D, W>::split(Level& level, std::size_t index, std::size_t free
   const std::int8_t wanted = (*fixed_)[static_cast<std::size_t>(network_.stages()[static_cast<std::size_t>(level.stage)].offset + unit)];
   const std::size_t vertices = level.vertices.size(), rows = level.rows.size();
   level.rows.push_back(unit_row(level, unit));
-  std::vector<std::int8_t> side;
-  side.reserve(node.entries.size());
+  side_.clear();
   for (const Entry& entry : node.entries) {
     const std::uint64_t* signs = level.candidate_signs.data() + entry.vertex * 2 * level.words;
-    side.push_back(static_cast<std::int8_t>(bit(signs, chosen) - bit(signs + level.words, chosen)));
+    side_.push_back(static_cast<std::int8_t>(bit(signs, chosen) - bit(signs + level.words, chosen)));
   }
   Node* below = wanted == 1 ? nullptr : &level.nodes[free];
   Node* above = wanted == 0 ? nullptr : &level.nodes[free + 1];
-  divide(level, node, static_cast<std::int32_t>(rows), side, below, above);
+  divide(level, node, static_cast<std::int32_t>(rows), side_, below, above);
   // Signs at the new vertices.
-  Words open(static_cast<std::size_t>(level.words)), signs(static_cast<std::size_t>(2 * level.words));
+  Words &open = open_scratch_, &signs = sign_scratch_;
+  open.resize(static_cast<std::size_t>(level.words));
+  signs.resize(static_cast<std::size_t>(2 * level.words));
   const Node& any = below ? *below : *above;
   for (const Entry& entry : cut_) {
     const Vertex<D>& v = level.vertices[static_cast<std::size_t>(entry.vertex)];

@@ -156,7 +156,8 @@ class CellSplitter {
   std::vector<int> above_, below_;
   std::vector<std::pair<int, int>> edges_;
   std::vector<Entry> cut_;
-  Words word_scratch_;
+  std::vector<std::int8_t> side_;
+  Words word_scratch_, open_scratch_, sign_scratch_;
 };
 
 }  // namespace pyregions

@@ -14,7 +14,7 @@ namespace pyregions {
 constexpr int kWide = 16;
 // Jobs enough that the last ones do not keep one worker busy alone, for any number of workers the same: what is composed
 // together decides the last digits of what is handed out.
-constexpr std::size_t kJobs = 256;
+constexpr std::size_t kJobs = 64;
 constexpr int kDepthStep = 4;
 
 template <int D>

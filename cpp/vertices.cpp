@@ -3,6 +3,146 @@
 
 namespace pyregions {
 
+namespace {
+
+// R, an approximate inverse of the rows' coefficients, by Gauss-Jordan elimination; rows are compared by their largest entry.
+template <int D>
+inline __attribute__((always_inline)) bool approximate_inverse(const VertexRow<D>* const* rows, double (&inverse)[D][D]) {
+  double work[D][2 * D];
+  for (int i = 0; i < D; ++i)
+    for (int k = 0; k < D; ++k) {
+      work[i][k] = rows[i]->a[static_cast<std::size_t>(k)];
+      work[i][D + k] = i == k ? 1.0 : 0.0;
+    }
+  for (int p = 0; p < D; ++p) {
+    int best = -1;
+    double score = 0;
+    for (int i = p; i < D; ++i) {
+      double size = 0;
+      for (int k = p; k < D; ++k) size = std::max(size, std::fabs(work[i][k]));
+      const double pivot = std::fabs(work[i][p]);
+      if (pivot > score * size) {
+        score = pivot / size;
+        best = i;
+      }
+    }
+    if (best < 0) return false;
+    if (best != p) std::swap_ranges(work[p], work[p] + 2 * D, work[best]);
+    const double factor = 1 / work[p][p];
+    for (int k = 0; k < 2 * D; ++k) work[p][k] *= factor;
+    for (int i = 0; i < D; ++i) {
+      if (i == p) continue;
+      const double share = work[i][p];
+      for (int k = 0; k < 2 * D; ++k) work[i][k] -= share * work[p][k];
+    }
+  }
+  for (int i = 0; i < D; ++i)
+    for (int k = 0; k < D; ++k) inverse[i][k] = work[i][D + k];
+  return true;
+}
+
+// v = -R c and a bound on its error: the largest over k of sum_i |R_ki| r_i / (1 - g).
+template <int D>
+inline __attribute__((always_inline)) double solve(const VertexRow<D>* const* rows, const double (&inverse)[D][D],
+                                                   const double (&constant)[D], const double (&constant_error)[D], double scale,
+                                                   std::array<double, D>& v) {
+  double length = 0, residual[D], error = 0;
+  for (int k = 0; k < D; ++k) {
+    double value = 0;
+    for (int i = 0; i < D; ++i) value -= inverse[k][i] * constant[i];
+    v[static_cast<std::size_t>(k)] = value;
+    length += std::fabs(value);
+  }
+  for (int i = 0; i < D; ++i) {
+    double value = constant[i], size = std::fabs(constant[i]);
+    for (int k = 0; k < D; ++k) {
+      const double product = rows[i]->a[static_cast<std::size_t>(k)] * v[static_cast<std::size_t>(k)];
+      value += product;
+      size += std::fabs(product);
+    }
+    residual[i] = length == 0 ? std::fabs(constant[i]) + constant_error[i]
+                              : (std::fabs(value) + gamma(D + 2) * size + rows[i]->a_error * length + constant_error[i]) * inflate(D) + underflow(D + 2);
+  }
+  for (int k = 0; k < D; ++k) {
+    double sum = 0;
+    for (int i = 0; i < D; ++i) sum += std::fabs(inverse[k][i]) * residual[i];
+    error = std::max(error, sum);
+  }
+  return error == 0 ? 0 : error * scale + underflow(2 * D);
+}
+
+// >= |I - R B*|_inf over all exact rows B* within their bounds.
+template <int D>
+inline __attribute__((always_inline)) double defect(const VertexRow<D>* const* rows, const double (&inverse)[D][D]) {
+  double g = 0;
+  for (int k = 0; k < D; ++k) {
+    double entry[D], size[D], sum = 0, spread = 0;
+    for (int j = 0; j < D; ++j) {
+      entry[j] = k == j ? -1.0 : 0.0;
+      size[j] = 1;
+    }
+    for (int i = 0; i < D; ++i) {
+      const double r = inverse[k][i];
+      for (int j = 0; j < D; ++j) {
+        const double product = r * rows[i]->a[static_cast<std::size_t>(j)];
+        entry[j] += product;
+        size[j] += std::fabs(product);
+      }
+      spread += std::fabs(r) * rows[i]->a_error;
+    }
+    for (int j = 0; j < D; ++j) sum += std::fabs(entry[j]) + gamma(D + 2) * size[j];
+    g = std::max(g, sum + D * spread);
+  }
+  return g * inflate(3 * D) + underflow(2 * D * D);
+}
+
+// With R an approximate inverse of the stored rows B and g >= |I - R B*|_inf over all exact rows B* within their bounds,
+// g < 1 proves B* regular, and the exact vertex x* has |x* - x|_k <= sum_i |R_ki| r_i / (1 - g) with r_i >= |B*_i x + c*_i|:
+// Rump's verified solution of a linear system. The computed residual of row i is off by at most gamma(D + 2) (|a_i|.|x| +
+// |c_i|) plus a_error |x|_1 + c_error; at x = 0 it is c_i itself.
+template <int D>
+inline __attribute__((always_inline)) bool meet_here(const VertexRow<D>* const* rows, Vertex<D>& out) {
+  double inverse[D][D], constant[D], constant_error[D];
+  if (!approximate_inverse<D>(rows, inverse)) return false;
+  const double g = defect<D>(rows, inverse);
+  if (!(g < 0.5)) return false;
+  const double scale = inflate(3 * D) / (1 - g);
+  out.far = false;
+  for (int i = 0; i < D; ++i) {
+    constant[i] = rows[i]->c;
+    constant_error[i] = rows[i]->c_error;
+    out.far = out.far || rows[i]->m != 0;
+  }
+  out.x_error = solve<D>(rows, inverse, constant, constant_error, scale, out.x);
+  out.u_error = 0;
+  out.u.fill(0);
+  if (out.far) {
+    for (int i = 0; i < D; ++i) {
+      constant[i] = rows[i]->m;
+      constant_error[i] = 0;
+    }
+    out.u_error = solve<D>(rows, inverse, constant, constant_error, scale, out.u);
+  }
+  return std::isfinite(out.x_error) && std::isfinite(out.u_error);
+}
+
+}  // namespace
+
+#define PYREGIONS_MEET(D)                                                              \
+  template <>                                                                          \
+  PYREGIONS_CLONES bool meet<D>(const VertexRow<D>* const* rows, Vertex<D>& out) {     \
+    return meet_here<D>(rows, out);                                                    \
+  }
+PYREGIONS_MEET(1)
+PYREGIONS_MEET(2)
+PYREGIONS_MEET(3)
+PYREGIONS_MEET(4)
+PYREGIONS_MEET(5)
+PYREGIONS_MEET(6)
+PYREGIONS_MEET(7)
+PYREGIONS_MEET(8)
+#undef PYREGIONS_MEET
+
 PYREGIONS_CLONES void edges_by_count(const std::uint64_t* first, int first_count, const std::uint64_t* second,
                                      int second_count, int least, std::vector<std::pair<int, int>>& pairs) {
   for (int i = 0; i < first_count; ++i) {
