@@ -28,7 +28,8 @@ Detail to_detail(const std::string& name) {
   if (name == "count") return Detail::count;
   if (name == "regions") return Detail::regions;
   if (name == "structure") return Detail::structure;
-  throw std::invalid_argument("detail is count, regions or structure");
+  if (name == "faces") return Detail::faces;
+  throw std::invalid_argument("detail is count, regions, structure or faces");
 }
 
 py::dict structure_dict(CellStructure&& s, py::ssize_t d) {
@@ -52,6 +53,10 @@ py::dict structure_dict(CellStructure&& s, py::ssize_t d) {
   out["far"] = taken(std::move(s.far));
   out["facet_keys"] = pairs(std::move(s.facet_keys));
   out["vertex_keys"] = pairs(std::move(s.vertex_keys));
+  out["volumes"] = taken(std::move(s.volumes));
+  out["volume_errors"] = taken(std::move(s.volume_errors));
+  out["face_keys"] = pairs(std::move(s.face_keys));
+  out["face_dimensions"] = taken(std::move(s.face_dimensions));
   return out;
 }
 
@@ -90,7 +95,7 @@ py::dict enumerate(const Network& net, const Domain& domain,
     out["witnesses"] = taken(std::move(found.regions.witnesses), {count, d});
     out["bounded"] = taken(std::move(found.regions.bounded));
   }
-  if (options.detail == Detail::structure) out["structure"] = structure_dict(std::move(found.regions.structure), d);
+  if (options.detail >= Detail::structure) out["structure"] = structure_dict(std::move(found.regions.structure), d);
   return out;
 }
 

@@ -20,7 +20,7 @@ void CellSplitter<D, W>::emit(Level& level, const Node& node, const Words& patte
   for (const Entry& entry : node.entries) far = far || level.vertices[static_cast<std::size_t>(entry.vertex)].far;
   regions_->bounded.push_back(!far);
   emit_witness(level, node, pattern, far);
-  if (structure()) emit_structure(level, node, pattern);
+  if (structure()) emit_structure(level, node, far);
 }
 
 // Every facet's row certainly has its inner sign at x: the facets are all of the cell, so x is strictly inside.
@@ -89,11 +89,12 @@ void append_key(const std::uint64_t* words, Index count, std::vector<std::uint64
 }  // namespace
 
 template <int D, int W>
-void CellSplitter<D, W>::emit_structure(const Level& level, const Node& node, const Words& pattern) {
+void CellSplitter<D, W>::emit_structure(const Level& level, const Node& node, bool far) {
   CellStructure& out = regions_->structure;
   const Index words = sign_words(), units = network_.units();
   const auto signs_at = [&](const Entry& entry) { return level.signs.data() + entry.vertex * 2 * words; };
   Words any(static_cast<std::size_t>(2 * words)), on(any);
+  std::vector<FaceVertices> facets;
   for (const Entry& entry : node.entries) {
     const Vertex<D>& v = level.vertices[static_cast<std::size_t>(entry.vertex)];
     const auto& point = v.far ? v.u : v.x;
@@ -110,22 +111,72 @@ void CellSplitter<D, W>::emit_structure(const Level& level, const Node& node, co
     const VertexRow<D>& row = level.rows[static_cast<std::size_t>(node.row_of[static_cast<std::size_t>(slot)])];
     if (row.m != 0) return;
     out.facet_rows.push_back(row.id);
+    facets.emplace_back();
     std::fill(on.begin(), on.end(), 0);
     for (std::size_t i = 0; i < node.entries.size(); ++i) {
       if (!node.entries[i].on.has(slot)) continue;
-      out.incidence.push_back(static_cast<std::int32_t>(i));
+      facets.back().push_back(static_cast<std::int32_t>(i));
       for (Index k = 0; k < 2 * words; ++k) on[static_cast<std::size_t>(k)] |= signs_at(node.entries[i])[k];
     }
     for (Index u = 0; u < units; ++u)
       if (vanishes(on, u) && !vanishes(any, u)) out.labels.push_back(static_cast<RowId>(u));
     append_key(on.data(), 2 * words, out.facet_keys);
+    out.incidence.insert(out.incidence.end(), facets.back().begin(), facets.back().end());
     out.incidence_offsets.push_back(static_cast<std::int64_t>(out.incidence.size()));
     out.label_offsets.push_back(static_cast<std::int64_t>(out.labels.size()));
   });
   out.facet_offsets.push_back(static_cast<std::int64_t>(out.facet_rows.size()));
   out.vertex_offsets.push_back(static_cast<std::int64_t>(out.far.size()));
   out.zero_offsets.push_back(static_cast<std::int64_t>(out.zeros.size()));
-  (void)pattern;
+  if (far) {
+    out.volumes.push_back(std::numeric_limits<double>::infinity());
+    out.volume_errors.push_back(0);
+  } else {
+    emit_volume(level, node, facets);
+  }
+  if (detail_ == Detail::faces) emit_faces(level, node, facets);
+}
+
+template <int D, int W>
+void CellSplitter<D, W>::emit_volume(const Level& level, const Node& node, const std::vector<FaceVertices>& facets) {
+  Vector points;
+  double error = 0;
+  FaceVertices all;
+  for (const Entry& entry : node.entries) {
+    const Vertex<D>& v = level.vertices[static_cast<std::size_t>(entry.vertex)];
+    points.insert(points.end(), v.x.begin(), v.x.end());
+    error = std::max(error, v.x_error);
+    all.push_back(static_cast<std::int32_t>(all.size()));
+  }
+  const VolumeBound volume = Triangulation<D>(points.data(), error, facets).volume(all);
+  regions_->structure.volumes.push_back(volume.value);
+  regions_->structure.volume_errors.push_back(volume.error);
+}
+
+// Dimension by dimension, each face once.
+template <int D, int W>
+void CellSplitter<D, W>::emit_faces(const Level& level, const Node& node, const std::vector<FaceVertices>& facets) {
+  CellStructure& out = regions_->structure;
+  const Index words = sign_words();
+  std::vector<FaceVertices> faces(1);
+  for (std::size_t i = 0; i < node.entries.size(); ++i) faces[0].push_back(static_cast<std::int32_t>(i));
+  Words signs(static_cast<std::size_t>(2 * words));
+  for (int dimension = D; dimension >= 0 && !faces.empty(); --dimension) {
+    std::vector<FaceVertices> next;
+    for (const FaceVertices& face : faces) {
+      std::fill(signs.begin(), signs.end(), 0);
+      for (const std::int32_t i : face)
+        for (Index k = 0; k < 2 * words; ++k)
+          signs[static_cast<std::size_t>(k)] |= level.signs[static_cast<std::size_t>(node.entries[static_cast<std::size_t>(i)].vertex * 2 * words + k)];
+      append_key(signs.data(), 2 * words, out.face_keys);
+      out.face_dimensions.push_back(static_cast<std::uint8_t>(dimension));
+      std::vector<FaceVertices> parts = facets_of(face, facets);
+      next.insert(next.end(), std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
+    }
+    std::sort(next.begin(), next.end());
+    next.erase(std::unique(next.begin(), next.end()), next.end());
+    faces = std::move(next);
+  }
 }
 
 }  // namespace pyregions

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cells.h"
+#include "face_lattice.h"
 #include "vertices.h"
 
 namespace pyregions {
@@ -131,10 +132,12 @@ class CellSplitter {
   void emit(Level& level, const Node& node, const Words& pattern);
   void emit_witness(const Level& level, const Node& node, const Words& pattern, bool far);
   bool strictly_inside(const Level& level, const Node& node, const Words& pattern, const double* x) const;
-  void emit_structure(const Level& level, const Node& node, const Words& pattern);
+  void emit_structure(const Level& level, const Node& node, bool far);
+  void emit_faces(const Level& level, const Node& node, const std::vector<FaceVertices>& facets);
+  void emit_volume(const Level& level, const Node& node, const std::vector<FaceVertices>& facets);
 
   bool stopped() const { return control_.stop->load(std::memory_order_relaxed); }
-  bool structure() const { return detail_ == Detail::structure; }
+  bool structure() const { return detail_ >= Detail::structure; }
   Index sign_words() const { return words_for(network_.units() + frame_.size()); }
 
   const Network& network_;

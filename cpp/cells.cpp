@@ -62,6 +62,10 @@ void append(RegionList& to, RegionList& from) {
   append(a.far, b.far);
   append(a.facet_keys, b.facet_keys);
   append(a.vertex_keys, b.vertex_keys);
+  append(a.volumes, b.volumes);
+  append(a.volume_errors, b.volume_errors);
+  append(a.face_keys, b.face_keys);
+  append(a.face_dimensions, b.face_dimensions);
 }
 
 Enumeration enumerate_cells(const Network& network, const Domain& domain, const std::vector<PartialPattern>& subtrees,

@@ -49,6 +49,9 @@ struct CellStructure {
   // Hashes (two words) of the signs of all units and frame rows in the relative interior of the facet, or at the vertex:
   // a face of the complex is the set where all signs are given, so equal signs mean the same face.
   std::vector<std::uint64_t> facet_keys, vertex_keys;
+  std::vector<double> volumes, volume_errors;  // per region; infinite where it is unbounded
+  std::vector<std::uint64_t> face_keys;        // with faces: all faces of every region, repeated where they are shared,
+  std::vector<std::uint8_t> face_dimensions;   // and the dimension of each
 };
 
 struct RegionList {
@@ -59,7 +62,7 @@ struct RegionList {
   CellStructure structure;
 };
 
-enum class Detail { count, regions, structure };
+enum class Detail { count, regions, structure, faces };
 
 struct EnumerationOptions {
   Detail detail = Detail::regions;
