@@ -51,6 +51,7 @@ py::dict structure_dict(CellStructure&& s, py::ssize_t d) {
   out["vertices"] = taken(std::move(s.vertices), {points, d});
   out["vertex_errors"] = taken(std::move(s.vertex_errors));
   out["far"] = taken(std::move(s.far));
+  out["walls"] = taken(std::move(s.walls));
   out["facet_keys"] = pairs(std::move(s.facet_keys));
   out["vertex_keys"] = pairs(std::move(s.vertex_keys));
   out["volumes"] = taken(std::move(s.volumes));
@@ -99,8 +100,45 @@ py::dict enumerate(const Network& net, const Domain& domain,
   return out;
 }
 
+
+// Rows of one pattern and the points where they meet, in integers (see exact_vertex.h).
+class PyExactVertices {
+ public:
+  PyExactVertices(std::shared_ptr<const Network> network, const Domain& domain, const ByteArray& pattern)
+      : network_(std::move(network)), frame_(domain), exact_(*network_, frame_) {
+    exact_.set_pattern(to_pattern(pattern));
+  }
+  py::tuple meet(const std::vector<RowId>& rows) {
+    const ExactVertex v = exact_.meet(rows);
+    return py::make_tuple(integers(v.x), integers(v.u), integer(v.denominator));
+  }
+  py::tuple form(RowId row) {
+    const IntegerForm& f = exact_.form(row);
+    return py::make_tuple(integers(f.a), integer(f.c));
+  }
+
+ private:
+  static py::list integers(const std::vector<Integer>& values) {
+    py::list out;
+    for (const Integer& value : values) out.append(integer(value));
+    return out;
+  }
+  std::shared_ptr<const Network> network_;
+  DomainFrame frame_;
+  ExactVertices exact_;
+};
+
 }  // namespace
 
-void register_cells(py::module_& m) { m.def("enumerate", &enumerate); }
+void register_cells(py::module_& m) {
+  m.def("enumerate", &enumerate);
+  m.attr("most_inputs") = kMostInputs;
+  py::class_<PyExactVertices>(m, "ExactVertices")
+      .def(py::init([](std::shared_ptr<Network> network, const Domain& domain, const ByteArray& pattern) {
+        return std::make_unique<PyExactVertices>(std::move(network), domain, pattern);
+      }))
+      .def("meet", &PyExactVertices::meet)
+      .def("form", &PyExactVertices::form);
+}
 
 }  // namespace pyregions::bindings

@@ -101,6 +101,10 @@ void CellSplitter<D, W>::emit_structure(const Level& level, const Node& node, bo
     out.vertices.insert(out.vertices.end(), point.begin(), point.end());
     out.vertex_errors.push_back(v.far ? v.u_error : v.x_error);
     out.far.push_back(v.far);
+    unsigned walls = 0;
+    for (const RowId row : rows_on(level, node, entry.on))
+      if (row < 0 && row >= frame_row(D)) walls |= 1u << (-1 - row);
+    out.walls.push_back(static_cast<std::uint16_t>(walls));
     append_key(signs_at(entry), 2 * words, out.vertex_keys);
     for (Index k = 0; k < 2 * words; ++k) any[static_cast<std::size_t>(k)] |= signs_at(entry)[k];
   }

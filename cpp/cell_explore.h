@@ -144,7 +144,7 @@ void CellSplitter<D, W>::explore(std::vector<Cell>& cells, int stage) {
       Cell& cell = cells[k];
       if (deep(cell.depth)) {
         parts_->push_back({std::move(cell), stage, fixed_});
-      } else if (stopped()) {
+      } else if (stopped() && !cell.within) {
         leave_open(cell.pattern, stage, nullptr, nullptr);
       } else {
         parents.push_back({cell.forms.get(), cell.place, cell.pattern.data()});
@@ -306,6 +306,7 @@ void CellSplitter<D, W>::split(Level& level, std::size_t index, std::size_t free
     cell.forms = level.parent;
     cell.place = level.parent_place;
     cell.pattern = level.before;
+    cell.within = true;
     parts_->push_back({std::move(cell), level.stage, fixed_});
     return;
   }

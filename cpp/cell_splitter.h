@@ -35,6 +35,7 @@ struct StageCell {
   std::shared_ptr<const StageForms> forms;  // of the stage before; null for the first
   Index place = 0;                 // of this cell among them
   int depth = 0;
+  bool within = false;             // the stage has split it already
 };
 
 // A subtree as a worker is given it. fixed: pieces still to be followed on the way to it.

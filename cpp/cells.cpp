@@ -60,6 +60,7 @@ void append(RegionList& to, RegionList& from) {
   append(a.vertices, b.vertices);
   append(a.vertex_errors, b.vertex_errors);
   append(a.far, b.far);
+  append(a.walls, b.walls);
   append(a.facet_keys, b.facet_keys);
   append(a.vertex_keys, b.vertex_keys);
   append(a.volumes, b.volumes);

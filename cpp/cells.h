@@ -46,6 +46,7 @@ struct CellStructure {
   std::vector<double> vertices;            // d numbers: the point, or, where far, the direction of a ray
   std::vector<double> vertex_errors;       // bound on every coordinate
   std::vector<std::uint8_t> far;
+  std::vector<std::uint16_t> walls;        // bit k: the vertex lies on wall k of the simplex
   // Hashes (two words) of the signs of all units and frame rows in the relative interior of the facet, or at the vertex:
   // a face of the complex is the set where all signs are given, so equal signs mean the same face.
   std::vector<std::uint64_t> facet_keys, vertex_keys;

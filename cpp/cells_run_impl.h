@@ -31,6 +31,7 @@ Subtree<D, kWide> widened(Subtree<D, 1> tree) {
   wide.cell.forms = std::move(tree.cell.forms);
   wide.cell.place = tree.cell.place;
   wide.cell.depth = tree.cell.depth;
+  wide.cell.within = tree.cell.within;
   wide.stage = tree.stage;
   wide.fixed = tree.fixed;
   return wide;

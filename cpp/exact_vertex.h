@@ -60,10 +60,10 @@ class ExactVertices {
   ExactVertex meet(const std::vector<RowId>& rows);
   // Sign of a row at a vertex for all large M.
   int sign(RowId row, const ExactVertex& vertex);
-
- private:
+  // The row under the pattern; requires one that is decided by it.
   const IntegerForm& form(RowId row);
 
+ private:
   const Network& network_;
   const DomainFrame& frame_;
   Pattern pattern_;

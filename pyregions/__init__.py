@@ -29,6 +29,7 @@ from ._libraries import load_core
 load_core()
 
 from .cell import NoInterior  # noqa: E402
+from .complex import RegionComplex, count_regions, enumerate_regions, search_regions  # noqa: E402
 from .errors import (  # noqa: E402
     EmptyDomainError,
     Label,
@@ -63,9 +64,13 @@ __all__ = [
     "Polyhedron",
     "PyregionsError",
     "Region",
+    "RegionComplex",
     "UndecidedError",
     "UnsupportedLayerError",
     "Verification",
     "VerificationError",
+    "count_regions",
+    "enumerate_regions",
     "from_torch",
+    "search_regions",
 ]

@@ -230,3 +230,27 @@ def cells_at(
     progress: Callable[[int], Any] | None,
     exact_budget: float,
 ) -> list[Cell | Exception]: ...
+
+# ---- all regions. Rows are numbered as in exact_vertex.h: units, then -1 - k for the k-th of the d + 1 walls of the
+# simplex at infinity followed by the domain's rows.
+
+most_inputs: int
+
+# subtrees: int8 (K, units), -1 undecided. detail: "count", "regions", "structure" or "faces". max_regions, time_limit: -1
+# for none. tick(found, part of the jobs done) -> go on. Returns count, open, tally, interrupted; patterns (words),
+# witnesses, bounded; structure (see CellStructure in cells.h).
+def enumerate(
+    network: Network,
+    domain: Domain,
+    subtrees: NDArray[np.int8],
+    detail: str,
+    workers: int,
+    max_regions: int,
+    time_limit: float,
+    tick: Callable[[int, float], bool] | None,
+) -> dict[str, Any]: ...
+
+class ExactVertices:
+    def __init__(self, network: Network, domain: Domain, pattern: U8) -> None: ...
+    def meet(self, rows: Sequence[int]) -> tuple[list[int], list[int], int]: ...  # (x + M u) / denominator
+    def form(self, row: int) -> tuple[list[int], int]: ...  # a.x + c up to a positive factor; frame rows >= 0 inside

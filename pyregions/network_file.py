@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,28 +33,38 @@ def contents(network: Network | ExactNetwork) -> tuple[list[dict[str, Any]], dic
     return kinds, arrays
 
 
-def write_network(network: Network, path: str | os.PathLike[str]) -> None:
-    """Writes the nodes of a network."""
+def network_arrays(network: Network) -> dict[str, Any]:
+    """A network as named arrays, for a file of its own or a part of another."""
     kinds, arrays = contents(network)
     about = {"format": FORMAT, "inputs": network.inputs, "input_shape": network.input_shape, "nodes": kinds}
+    return {"about": np.array(json.dumps(about)), **arrays}
+
+
+def network_of_arrays(arrays: Mapping[str, Any]) -> tuple[int, list[AffineNode | HingeNode], tuple[int, ...]]:
+    """The arguments of :class:`Network` from what :func:`network_arrays` made; KeyError where something is missing."""
+    about = json.loads(str(arrays["about"]))
+    if about["format"] != FORMAT:
+        raise ValueError(f"the network has format {about['format']}, this version reads {FORMAT}")
+    nodes: list[AffineNode | HingeNode] = []
+    for k, kind in enumerate(about["nodes"]):
+        if "hinge" in kind:
+            nodes.append(HingeNode(kind["hinge"], arrays[f"low{k}"], arrays[f"high{k}"]))
+        else:
+            terms = tuple((source, arrays[f"weight{k}_{t}"]) for t, source in enumerate(kind["affine"]))
+            nodes.append(AffineNode(terms, arrays[f"bias{k}"]))
+    return about["inputs"], nodes, tuple(about["input_shape"])
+
+
+def write_network(network: Network, path: str | os.PathLike[str]) -> None:
+    """Writes the nodes of a network."""
     with open(path, "wb") as file:
-        np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
+        np.savez_compressed(file, **network_arrays(network))
 
 
 def read_network(path: str | os.PathLike[str]) -> tuple[int, list[AffineNode | HingeNode], tuple[int, ...]]:
     """The arguments of :class:`Network` from a file; ValueError if it holds none."""
     try:
         with np.load(Path(path), allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            if about["format"] != FORMAT:
-                raise ValueError(f"{path} has format {about['format']}, this version reads {FORMAT}")
-            nodes: list[AffineNode | HingeNode] = []
-            for k, kind in enumerate(about["nodes"]):
-                if "hinge" in kind:
-                    nodes.append(HingeNode(kind["hinge"], file[f"low{k}"], file[f"high{k}"]))
-                else:
-                    terms = tuple((source, file[f"weight{k}_{t}"]) for t, source in enumerate(kind["affine"]))
-                    nodes.append(AffineNode(terms, file[f"bias{k}"]))
-            return about["inputs"], nodes, tuple(about["input_shape"])
+            return network_of_arrays(file)
     except (KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"{path} does not hold a pyregions network ({error})") from None
