@@ -44,6 +44,7 @@ from .errors import (  # noqa: E402
 from .exact import AffineNode, HingeNode  # noqa: E402
 from .from_torch import from_torch  # noqa: E402
 from .network import Network  # noqa: E402
+from .picture import plot_interactive, plot_regions  # noqa: E402
 from .polyhedron import Box, Polyhedron  # noqa: E402
 from .region import Region  # noqa: E402
 from .replay import Verification  # noqa: E402
@@ -72,5 +73,7 @@ __all__ = [
     "count_regions",
     "enumerate_regions",
     "from_torch",
+    "plot_interactive",
+    "plot_regions",
     "search_regions",
 ]
