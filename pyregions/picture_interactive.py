@@ -91,8 +91,8 @@ def plot_interactive(complex: RegionComplex, color: Color = "pattern", boundary:
         notes.append("no decision boundary: it needs all regions")
     draw = (_curves, _polygons, _solids)[complex.network.inputs - 1]
     figure = go.Figure()
-    draw(go, figure, view, shading, texts, pieces)
-    _key(go, figure, shading, complex.network.inputs)
+    draw(figure, view, shading, texts, pieces)
+    _key(figure, shading, complex.network.inputs)
     _lay_out(figure, notes)
     return figure
 
@@ -173,7 +173,7 @@ def _closed(polygon: F64) -> F64:
 # ---- one input
 
 
-def _curves(go: Any, figure: Any, view: View, shading: Shading, texts: list[str], pieces: list[F64]) -> None:
+def _curves(figure: Any, view: View, shading: Shading, texts: list[str], pieces: list[F64]) -> None:
     """A line with dots per output, and one point per region and output that answers to the pointer."""
     ends = intervals(view.shown.structure)
     x = np.unique(ends)
@@ -198,7 +198,7 @@ def _curves(go: Any, figure: Any, view: View, shading: Shading, texts: list[str]
 # ---- two inputs
 
 
-def _polygons(go: Any, figure: Any, view: View, shading: Shading, texts: list[str], pieces: list[F64]) -> None:
+def _polygons(figure: Any, view: View, shading: Shading, texts: list[str], pieces: list[F64]) -> None:
     """One trace of filled polygons per colour, the boundary, and an invisible grid that answers to the pointer."""
     polygons = region_polygons(view.shown.structure)
     width = float(np.clip(12 / np.sqrt(len(polygons)), 0.2, 1.0))
@@ -231,7 +231,7 @@ def _polygons(go: Any, figure: Any, view: View, shading: Shading, texts: list[st
 # ---- three inputs
 
 
-def _solids(go: Any, figure: Any, view: View, shading: Shading, texts: list[str], pieces: list[F64]) -> None:
+def _solids(figure: Any, view: View, shading: Shading, texts: list[str], pieces: list[F64]) -> None:
     """All regions as one mesh with its edges, the same moved apart, and the decision boundary."""
     structure = view.shown.structure
     outlines, region = facet_outlines(structure), structure.facet_region
@@ -307,7 +307,7 @@ def _buttons(figure: Any, boundary: bool, regions: int) -> None:
 # ---- keys
 
 
-def _key(go: Any, figure: Any, shading: Shading, dim: int) -> None:
+def _key(figure: Any, shading: Shading, dim: int) -> None:
     """Legend entries and the colour bar, each carried by a trace without points."""
     empty: dict[str, Any] = {"x": [None], "y": [None], "mode": "markers", "hoverinfo": "skip"}
     add = figure.add_scatter
