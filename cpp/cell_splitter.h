@@ -52,8 +52,8 @@ class CellSplitter {
   using Cell = StageCell<D, W>;
   using Tree = Subtree<D, W>;
 
-  CellSplitter(const Network& network, const DomainFrame& frame, const FormComposer& composer, Detail detail,
-               const SplitterControl& control);
+  CellSplitter(const Network& network, const Subspace& subspace, const DomainFrame& frame, const FormComposer& composer,
+               Detail detail, const SplitterControl& control);
   // The domain as a cell.
   Cell root();
   // Cuts a subtree into smaller ones, `depth` splits deep, in order.
@@ -142,6 +142,7 @@ class CellSplitter {
   Index sign_words() const { return words_for(network_.units() + frame_.size()); }
 
   const Network& network_;
+  const Subspace& subspace_;
   const DomainFrame& frame_;
   const FormComposer& composer_;
   Detail detail_;

@@ -12,9 +12,6 @@
 namespace pyregions {
 
 constexpr int kWide = 16;
-// Jobs enough that the last ones do not keep one worker busy alone, for any number of workers the same: what is composed
-// together decides the last digits of what is handed out.
-constexpr std::size_t kJobs = 64;
 constexpr int kDepthStep = 4;
 
 template <int D>
@@ -47,7 +44,7 @@ void run_job(const EnumerationRun& run, CellSplitter<D, W>& splitter, const Subt
     if constexpr (W == 1) {
       regions = RegionList{};
       open.clear();
-      CellSplitter<D, kWide> wide(run.network, run.frame, run.composer, run.options.detail, run.control);
+      CellSplitter<D, kWide> wide(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
       run_job<D, kWide>(run, wide, widened<D>(tree), regions, open, tally);
       tally.add(wide.tally());
     } else {
@@ -60,11 +57,11 @@ template <int D, int W>
 Enumeration enumerate_with(const EnumerationRun& run) {
   using Splitter = CellSplitter<D, W>;
   Enumeration result;
-  Splitter first(run.network, run.frame, run.composer, run.options.detail, run.control);
+  Splitter first(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
   const StageCell<D, W> root = first.root();
   std::vector<Subtree<D, W>> jobs;
   for (const PartialPattern& subtree : run.subtrees) jobs.push_back({root, 0, &subtree});
-  for (std::size_t before = 0; jobs.size() != before && jobs.size() < kJobs;) {
+  for (std::size_t before = 0; jobs.size() != before && static_cast<int>(jobs.size()) < run.options.jobs;) {
     before = jobs.size();
     std::vector<Subtree<D, W>> parts;
     for (Subtree<D, W>& job : jobs) first.cut(std::move(job), kDepthStep, parts);
@@ -85,7 +82,7 @@ Enumeration enumerate_with(const EnumerationRun& run) {
         idle.pop_back();
       }
     }
-    if (!splitter) splitter = std::make_unique<Splitter>(run.network, run.frame, run.composer, run.options.detail, run.control);
+    if (!splitter) splitter = std::make_unique<Splitter>(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
     EnumerationTally wide;
     run_job<D, W>(run, *splitter, jobs[k], lists[k], open[k], wide);
     jobs[k] = {};

@@ -47,6 +47,7 @@ from .network import Network  # noqa: E402
 from .polyhedron import Box, Polyhedron  # noqa: E402
 from .region import Region  # noqa: E402
 from .replay import Verification  # noqa: E402
+from .slices import line, lines, plane, polyline  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -72,5 +73,9 @@ __all__ = [
     "count_regions",
     "enumerate_regions",
     "from_torch",
+    "line",
+    "lines",
+    "plane",
+    "polyline",
     "search_regions",
 ]

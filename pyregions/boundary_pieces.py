@@ -65,7 +65,8 @@ def boundary_pieces(complex: RegionComplex, classes: Sequence[int] | None) -> Bo
 
     outputs = complex.network.outputs
     chosen = list(range(outputs)) if classes is None else [int(k) for k in classes]
-    if len(set(chosen)) != len(chosen) or any(not 0 <= k < outputs for k in chosen) or (outputs > 1 and len(chosen) < 2):
+    known = len(set(chosen)) == len(chosen) and all(0 <= k < outputs for k in chosen)
+    if not known or (outputs > 1 and len(chosen) < 2):
         raise ValueError(f"classes must be at least two distinct outputs among 0 to {outputs - 1}, got {classes!r}")
     if not complex.complete:
         raise ValueError("the complex is incomplete; resume the enumeration first")
@@ -80,8 +81,8 @@ def boundary_pieces(complex: RegionComplex, classes: Sequence[int] | None) -> Bo
             pattern = regions.pattern(int(structure.facet_region[facet]))[:units]
             pieces.append((complex.index_of(pattern), pair, int(facet)))
     vertices, rays = [], []
-    for _, _, facet in pieces:
-        own = _vertices_of_facet(structure, facet)
+    for _, _, held in pieces:
+        own = _vertices_of_facet(structure, held)
         far = structure.far[own]
         vertices.append(structure.vertices[own[~far]])
         rays.append(structure.vertices[own[far]])

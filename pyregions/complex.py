@@ -302,11 +302,13 @@ class RegionComplex(Sequence[ComplexRegion]):
     def patterns(self) -> U8:
         """The patterns (n, units), one byte per unit."""
         units = self.network.units
-        return frozen(np.unpackbits(self.packed_patterns, axis=1, count=units, bitorder="little"))
+        bits: U8 = frozen(np.unpackbits(self.packed_patterns, axis=1, count=units, bitorder="little"))
+        return bits
 
     def pattern(self, index: int) -> U8:
         """The pattern (units,) of one region."""
-        return np.unpackbits(self.packed_patterns[index], count=self.network.units, bitorder="little")
+        bits: U8 = np.unpackbits(self.packed_patterns[index], count=self.network.units, bitorder="little")
+        return bits
 
     @cached_property
     def _index(self) -> dict[bytes, int]:
@@ -345,7 +347,7 @@ class RegionComplex(Sequence[ComplexRegion]):
             if error is not None:
                 raise error if single else OutsideDomainError(f"point {k}: {error}")
         value, bound = self.network._core.preactivations(points)
-        clear = (np.abs(value) > bound).all(axis=1)
+        clear = np.asarray((np.abs(value) > bound).all(axis=1))
         keys = np.packbits(value > 0, axis=1, bitorder="little")
         found = np.empty(len(points), dtype=np.int64)
         for k in range(len(points)):
@@ -538,7 +540,7 @@ class RegionComplex(Sequence[ComplexRegion]):
         return boundary_pieces(self, classes)
 
     def to_dataframe(self) -> Any:
-        """One row per region as a pandas DataFrame: pattern (as a string of 0 and 1), witness, bounded, volume, facets."""
+        """A pandas DataFrame, one row per region: pattern (a string of 0 and 1), witness, bounded, facets, volume."""
         from .complex_file import dataframe
 
         return dataframe(self)
