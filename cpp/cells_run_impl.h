@@ -96,7 +96,8 @@ Enumeration enumerate_with(const EnumerationRun& run) {
     if (run.tick && !run.tick(static_cast<double>(done) / static_cast<double>(jobs.size()))) run.control.stop->store(true);
     return true;
   };
-  parallel_for(static_cast<Index>(jobs.size()), run.options.workers, job, nullptr, tick);
+  const bool apart = run.tick || run.control.deadline;
+  parallel_for(static_cast<Index>(jobs.size()), run.options.workers, job, nullptr, tick, apart);
   for (const auto& splitter : idle) result.tally.add(splitter->tally());
   for (std::size_t k = 0; k < jobs.size(); ++k) {
     append(result.regions, lists[k]);
