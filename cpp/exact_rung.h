@@ -27,10 +27,10 @@ class ExactRung {
     Parts witness;
     Combination proof;  // own * a_i = sum terms a_j and sum terms b_j <= own * b_i
   };
-  // support: rows that may imply the group. interior: strictly inside.
+  // support: rows that may imply the group; its own rows among them do not count. interior: strictly inside.
   Side side(const std::vector<Index>& group, const std::vector<Index>& support, const Parts& interior);
-  // The same claim from the support alone, by one exact solve: nothing when the support does not imply the row.
-  std::optional<Combination> implied(Index row, const std::vector<Index>& support);
+  // The same claim from the support alone, by one exact solve: nothing when the support does not imply the group.
+  std::optional<Combination> implied(const std::vector<Index>& group, const std::vector<Index>& support);
 
   // a_row - sum share_j a_j and its slack at x, taken exactly, then scaled to size 1 and rounded; a: empty if all zero.
   struct ScaledRow {

@@ -197,7 +197,7 @@ std::vector<Index> Reducer::carried(const LpResult& lp, const std::vector<Index>
 // One exact solve: the rows imply the group with the multipliers that they have to have. False also without time.
 bool Reducer::settle_by_support(Index g, const std::vector<Index>& support) {
   try {
-    std::optional<Combination> found = ExactRung(rows_).implied(groups_[s(g)][0], support);
+    std::optional<Combination> found = ExactRung(rows_).implied(groups_[s(g)], support);
     if (!found) return false;
     state_[s(g)] = State::redundant;
     proof_[s(g)] = {groups_[s(g)][0], Proof::exact, -1, {}, std::move(*found)};

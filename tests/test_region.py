@@ -411,6 +411,29 @@ def test_units_that_depend_on_others_up_to_rounding_are_told_apart(inputs, facto
             assert report.counts["facets"] == len(region.facets) and not report.without_certificate
 
 
+def beside_bounds(inputs, seed):
+    """Some units are coordinates minus 1, up to rounding: their hyperplanes nearly are the box's."""
+    rng = np.random.default_rng(seed)
+    W, b = rng.normal(size=(2 * inputs, inputs)), 0.3 * rng.normal(size=2 * inputs)
+    for i in range(4):
+        factor = rng.choice([1.0, 0.7, 3.0])
+        rounding = 2.0**-52 * rng.integers(-2, 3, size=inputs) * (rng.random(inputs) < 0.5)
+        W[i] = factor * (rng.choice([-1.0, 1.0]) * np.eye(inputs)[i // 2] + rounding)
+        b[i] = -factor * (1 + 2.0**-52 * rng.integers(-1, 2))
+    net = pr.Network.from_arrays([(W, b), (rng.normal(size=(4, 2 * inputs)), np.zeros(4))])
+    return net, rng.uniform(-0.5, 0.5, inputs)
+
+
+@pytest.mark.parametrize(("seed", "facets"), [(1, 52), (2, 50), (5, 45), (6, 48), (7, 48), (8, 49)])
+def test_a_bound_does_not_imply_itself(seed, facets):
+    """The float dual of a bound that was lifted is rounding of the others' duals; no proof may rest on it."""
+    net, x = beside_bounds(13, seed)
+    region = net.region(x, domain=pr.Box(-1, 1))
+    assert len(region.facets) == facets
+    report = region.verify()
+    assert report.counts["facets"] == facets and not report.without_certificate
+
+
 def test_a_budget_that_is_spent_names_the_rows():
     """Sums and differences of integer units through one point meet in ties, and no time is left for exact solves."""
     rng = np.random.default_rng(0)
