@@ -434,6 +434,19 @@ def test_a_bound_does_not_imply_itself(seed, facets):
     assert report.counts["facets"] == facets and not report.without_certificate
 
 
+@pytest.mark.parametrize("seed", [115, 166])
+def test_an_optimum_without_good_duals_is_a_proposal_too(seed):
+    """Units of sizes 2^-40 to 2^40, half of them -0.7 times the first, up to rounding, and a second layer."""
+    rng = np.random.default_rng(seed)
+    W, b = rng.normal(size=(28, 14)), 0.3 * rng.normal(size=28)
+    W[14:], b[14:] = -0.7 * W[0], -0.7 * b[0]
+    size = 2.0 ** rng.integers(-40, 41, 28)
+    V, c = rng.normal(size=(14, 28)), 0.3 * rng.normal(size=14)
+    net = pr.Network.from_arrays([(W * size[:, None], b * size), (V, c), (rng.normal(size=(3, 14)), np.zeros(3))])
+    region = net.region(rng.uniform(0.05, 0.5, 14), domain=pr.Box(0, 1))
+    assert region.verify().counts["facets"] == len(region.facets)
+
+
 def test_a_budget_that_is_spent_names_the_rows():
     """Sums and differences of integer units through one point meet in ties, and no time is left for exact solves."""
     rng = np.random.default_rng(0)
