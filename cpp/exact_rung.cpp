@@ -161,7 +161,7 @@ std::optional<Combination> ExactRung::implied(const std::vector<Index>& group, c
   return original(solved->denominator, i, terms);
 }
 
-ExactRung::ScaledRow ExactRung::difference(Index i, const SparseRow& shares, const Vector& x) const {
+ExactRung::ScaledRow ExactRung::difference(Index i, const SparseRow& shares, const Parts& x) const {
   ExactRow own = rows_.exact_row(i);
   for (const auto& [j, share] : shares) {
     ExactRow other = rows_.exact_row(j);
@@ -172,15 +172,15 @@ ExactRung::ScaledRow ExactRung::difference(Index i, const SparseRow& shares, con
     own.a.add(other.a);
     own.b = own.b + factor * other.b;
   }
-  if (all_zero(own.a.mantissa)) return {};
-  Parts point(1, rows_.dim());
-  std::copy(x.begin(), x.end(), point.data());
-  const Dyadic slack = own.b - dot(own.a, exact_point(point));
-  Integer largest = 0;
-  for (const Integer& m : own.a.mantissa) largest = std::max(largest, Integer(abs(m)));
+  const Dyadic slack = own.b - dot(own.a, exact_point(x));
+  if (all_zero(own.a.mantissa)) return {{}, slack.to_double(), 0};
+  Dyadic largest;
+  for (const Integer& m : own.a.mantissa) largest.mantissa = std::max(largest.mantissa, Integer(abs(m)));
+  largest.exponent = own.a.exponent;
   const long up = slack.exponent - own.a.exponent;
   return {rounded_direction(own.a.mantissa),
-          rational_to_double(shifted(slack.mantissa, std::max(0L, up)), shifted(largest, std::max(0L, -up)))};
+          rational_to_double(shifted(slack.mantissa, std::max(0L, up)), shifted(largest.mantissa, std::max(0L, -up))),
+          largest.to_double()};
 }
 
 std::optional<Combination> ExactRung::opposed(const std::vector<Index>& support) {

@@ -32,12 +32,13 @@ class ExactRung {
   // The same claim from the support alone, by one exact solve: nothing when the support does not imply the group.
   std::optional<Combination> implied(const std::vector<Index>& group, const std::vector<Index>& support);
 
-  // a_row - sum share_j a_j and its slack at x, taken exactly, then scaled to size 1 and rounded; a: empty if all zero.
+  // a_row - sum share_j a_j with its slack at x, taken exactly, then rounded: size times a row of size 1 and its slack;
+  // where it vanishes, no row, size 0 and the slack itself.
   struct ScaledRow {
     Vector a;
-    double slack = 0;
+    double slack = 0, size = 0;
   };
-  ScaledRow difference(Index row, const SparseRow& shares, const Vector& x) const;
+  ScaledRow difference(Index row, const SparseRow& shares, const Parts& x) const;
 
   // Integers mu > 0 and lambda of any sign with sum lambda_j a_j = mu * target over independent rows; nothing if none.
   std::optional<std::pair<Integer, std::vector<Integer>>> solve(const std::vector<Index>& rows, const std::vector<Integer>& target);

@@ -434,6 +434,28 @@ def test_a_bound_does_not_imply_itself(seed, facets):
     assert report.counts["facets"] == facets and not report.without_certificate
 
 
+@pytest.mark.parametrize("inputs", [24, 48])
+def test_units_beside_the_bounds_of_a_box_are_told_apart(inputs):
+    for seed in range(4):
+        net, x = beside_bounds(inputs, seed)
+        region = net.region(x, domain=pr.Box(-1, 1), exact_budget=2)
+        assert region.verify().counts["facets"] == len(region.facets)
+
+
+@pytest.mark.parametrize(("seed", "domain"), [(1, None), (1, pr.Box(-1, 1)), (4, None), (9, pr.Box(-1, 1))], ids=str)
+def test_chains_of_sums_meet_on_a_face_without_interior(seed, domain):
+    """Units 8 to 13 lie between neighbours among units 0 to 6 up to rounding, so the walls of one tie are in the next."""
+    rng = np.random.default_rng(seed)
+    W, b = rng.normal(size=(48, 24)), 0.3 * rng.normal(size=48)
+    V, c = rng.normal(size=(24, 48)), 0.3 * rng.normal(size=24)
+    for i in range(6):
+        W[i + 8], b[i + 8] = 0.7 * W[i] + 0.3 * W[i + 1], 0.7 * b[i] + 0.3 * b[i + 1]
+    out = rng.normal(size=(4, 48))[:, :24] if seed == 4 else rng.normal(size=(4, 24))
+    net = pr.Network.from_arrays([(W, b), (V, c), (out, np.zeros(4))])
+    region = net.region(rng.uniform(-0.5, 0.5, 24), domain=domain, exact_budget=2)
+    assert region.verify().counts["facets"] == len(region.facets)
+
+
 @pytest.mark.parametrize("seed", [115, 166])
 def test_an_optimum_without_good_duals_is_a_proposal_too(seed):
     """Units of sizes 2^-40 to 2^40, half of them -0.7 times the first, up to rounding, and a second layer."""
