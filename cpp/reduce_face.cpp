@@ -14,6 +14,8 @@ namespace pyregions::detail {
 namespace {
 // How far a program over a face looks, in units of the farthest row: a vertex beyond shows as much as a ray.
 constexpr double kFarAway = 0x1p10;
+// How far the walls of the face may be off, in units of the differences: some ties are closer than others.
+constexpr double kOff = 0x1p30;
 // Shares by which the other walls are moved inward, tried in turn, when a point on a face is sought.
 constexpr double kInward[] = {0x1p-5, 0x1p-12};
 // Unit rows nearer than this to a span (squared) are told apart from it by exact differences; multipliers below it are
@@ -30,7 +32,8 @@ constexpr double kHuge = 0x1p100;
 // d of size 1, then says
 //   d.y - sum (c_i unit / size) t_i <= slack of d,
 // in numbers of usual size (without d where it is too small to be seen). unit: the size of the claimed entry's difference.
-// The other entries do not see t. Variables: y, then t.
+// The other entries do not see t. Variables: y, then t; lengths in units of the farthest row's slack, so that the
+// solver's tolerances are relative to the cell.
 class Reducer::FaceProgram {
  public:
   FaceProgram(const Reducer& reducer, const std::vector<Index>& face, Index claimed);
@@ -40,7 +43,8 @@ class Reducer::FaceProgram {
   // The farthest point of the face beyond the claimed entry, all other walls moved inward by a share of their slack.
   LpResult solve(double inward) const;
   LpResult solve_inside() const;  // by the first share that leaves any, else by the last
-  bool reaches_beyond(const LpResult& lp) const { return lp.objective > limit_; }
+  bool reaches_beyond(const LpResult& lp) const { return lp.objective - limit_ > kVisible * (1 + std::fabs(limit_)); }
+  Vector point(const LpResult& optimal) const;  // in the frame
   std::vector<Index> carried(const LpResult& optimal) const;   // the rows that carry the optimum
   // Other faces to look at: where the multipliers of usual size are, and this one with the walls that leave it no inside.
   std::vector<Index> moved(const LpResult& optimal) const;
@@ -65,7 +69,8 @@ class Reducer::FaceProgram {
   const Index claimed_, R_, K_;
   std::vector<Index> face_;  // independent
   OrthogonalFactor factor_;
-  double unit_ = 0, limit_ = 0, far_ = 0;
+  double length_ = 1;  // of the farthest row's slack
+  double unit_ = 0, limit_ = 0;
   Vector objective_;
   Matrix G_;  // the general rows, the face from its other side, the entries near its span
   Vector h_, lower_, upper_;
@@ -87,12 +92,16 @@ Reducer::FaceProgram::FaceProgram(const Reducer& reducer, const std::vector<Inde
   const ExactRung::ScaledRow objective = difference(claimed_, own.shares);
   unit_ = objective.size;
   if (!posed()) return;
-  limit_ = objective.slack;
+  const Vector& h = frame.h;
+  length_ = h.empty() ? 1.0 : *std::max_element(h.begin(), h.end());
+  limit_ = objective.slack / length_;
   objective_ = objective.a;
   for (const double share : own.shares) objective_.push_back(-share);
 
-  far_ = kFarAway * std::max(1.0, frame.h.empty() ? 0.0 : *std::max_element(frame.h.begin(), frame.h.end()));
-  lower_ = frame.lower, upper_ = frame.upper;
+  for (Index k = 0; k < K_; ++k) {
+    lower_.push_back(std::max(frame.lower[s(k)] / length_, -kFarAway));
+    upper_.push_back(std::min(frame.upper[s(k)] / length_, kFarAway));
+  }
   skip_.assign(s(R_), 0);
   for (Index e = 0; e < R_; ++e)
     if (!is_wall(e) && !on_face(e)) leave_out(e);
@@ -136,28 +145,28 @@ bool Reducer::FaceProgram::never_tight(Index e, const Split& apart) const {
     slack -= apart.shares[i] * reducer_.slack(face_[i]);
     size += std::fabs(apart.shares[i] * reducer_.slack(face_[i]));
   }
-  return slack > far_ * std::sqrt(apart.distance2 * static_cast<double>(K_)) + kVisible * size;
+  return slack > kFarAway * length_ * std::sqrt(apart.distance2 * static_cast<double>(K_)) + kVisible * size;
 }
 
 void Reducer::FaceProgram::leave_out(Index e) {
   if (e < R_)
     skip_[s(e)] = 1;
   else if (e < R_ + K_)
-    lower_[s(e - R_)] = -far_;
+    lower_[s(e - R_)] = -kFarAway;
   else
-    upper_[s(e - R_ - K_)] = far_;
+    upper_[s(e - R_ - K_)] = kFarAway;
 }
 
 void Reducer::FaceProgram::assemble(const std::vector<Split>& apart) {
   const Index T = static_cast<Index>(face_.size()), N = static_cast<Index>(near_.size());
   const Matrix& general = reducer_.frame_.G;
   G_ = Matrix(R_ + T + N, K_ + T);
-  h_ = reducer_.frame_.h;
+  for (const double slack : reducer_.frame_.h) h_.push_back(slack / length_);
   for (Index e = 0; e < R_; ++e) std::copy(general.row(e), general.row(e) + K_, G_.row(e));
   for (Index i = 0; i < T; ++i) {
     const Vector row = reducer_.unit_row(face_[s(i)]);
     for (Index k = 0; k < K_; ++k) G_(R_ + i, k) = -row[s(k)];
-    h_.push_back(-reducer_.slack(face_[s(i)]));
+    h_.push_back(-reducer_.slack(face_[s(i)]) / length_);
   }
   for (Index n = 0; n < N; ++n) {
     const ExactRung::ScaledRow d = difference(near_[s(n)], apart[s(n)].shares);
@@ -167,13 +176,11 @@ void Reducer::FaceProgram::assemble(const std::vector<Split>& apart) {
       scale = unit_ / d.size, slack = d.slack;
     }
     for (Index i = 0; i < T; ++i) G_(R_ + T + n, K_ + i) = -scale * apart[s(n)].shares[s(i)];
-    h_.push_back(std::clamp(slack, -kHuge, kHuge));
+    h_.push_back(std::clamp(slack / length_, -kHuge, kHuge));
   }
   skip_.resize(s(G_.rows()), 0);
-  for (double& v : lower_) v = std::max(v, -far_);
-  for (double& v : upper_) v = std::min(v, far_);
   lower_.resize(s(K_ + T), 0.0);
-  upper_.resize(s(K_ + T), far_);
+  upper_.resize(s(K_ + T), kOff);
 }
 
 LpResult Reducer::FaceProgram::solve(double inward) const {
@@ -188,6 +195,12 @@ LpResult Reducer::FaceProgram::solve(double inward) const {
   for (Index i = 0; i < T; ++i) lower[s(K_ + i)] = inward;
   reducer_.rows_.tally().lps += 1;
   return maximize_lp(G_, h, objective_, lower, upper, &skip_);
+}
+
+Vector Reducer::FaceProgram::point(const LpResult& lp) const {
+  Vector y(lp.x.begin(), lp.x.begin() + K_);
+  for (double& v : y) v *= length_;
+  return y;
 }
 
 LpResult Reducer::FaceProgram::solve_inside() const {
@@ -271,9 +284,9 @@ bool Reducer::settle_beside(Index e, const Deadline& deadline) {
 bool Reducer::settle_on(std::vector<Index> face, Index e, const Deadline& deadline) {
   if (frame_.kind != Frame::Kind::ambient) return false;
   NearestPoint start;
-  const auto take = [&](const LpResult& lp) {
+  const auto take = [&](Vector y) {
     start.status = NearestPoint::Status::optimal;
-    start.y.assign(lp.x.begin(), lp.x.begin() + frame_.dim);
+    start.y = std::move(y);
   };
   std::sort(face.begin(), face.end());
   std::set<std::vector<Index>> seen;
@@ -287,10 +300,10 @@ bool Reducer::settle_on(std::vector<Index> face, Index e, const Deadline& deadli
         face = program.moved(lp);
         if (seen.count(face) == 0) continue;
       }
-      take(lp);
+      take(program.point(lp));
       lp = program.solve_inside();
     }
-    if (lp.status == LpResult::Status::optimal && program.reaches_beyond(lp)) take(lp);  // a better start
+    if (lp.status == LpResult::Status::optimal && program.reaches_beyond(lp)) take(program.point(lp));  // a better start
     if (lp.status != LpResult::Status::infeasible) break;
     face = program.wider(lp);
   }
