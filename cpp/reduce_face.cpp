@@ -229,7 +229,8 @@ std::vector<Index> Reducer::FaceProgram::carried(const LpResult& lp) const {
   for (std::size_t i = 0; i < face_.size(); ++i) {
     const std::size_t t = s(K_) + i;
     const double equality = dual(lp, face_[i]) - lp.row_duals[s(R_) + i];
-    if (-lp.bound_duals[t] > kVisible || (lp.x[t] < kVisible && equality > kVisible)) rows.push_back(reducer_.global_row(face_[i]));
+    if (-lp.bound_duals[t] > kVisible || (lp.x[t] < kVisible && equality > kVisible))
+      rows.push_back(reducer_.global_row(face_[i]));
   }
   for (Index e = 0; e < reducer_.entries(); ++e)
     if (is_wall(e) && dual(lp, e) > kVisible) rows.push_back(reducer_.global_row(e));

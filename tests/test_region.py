@@ -444,7 +444,7 @@ def test_units_beside_the_bounds_of_a_box_are_told_apart(inputs):
 
 @pytest.mark.parametrize(("seed", "domain"), [(1, None), (1, pr.Box(-1, 1)), (4, None), (9, pr.Box(-1, 1))], ids=str)
 def test_chains_of_sums_meet_on_a_face_without_interior(seed, domain):
-    """Units 8 to 13 lie between neighbours among units 0 to 6 up to rounding, so the walls of one tie are in the next."""
+    """Units 8 to 13 lie between neighbours among units 0 to 6 up to rounding: one tie shares walls with the next."""
     rng = np.random.default_rng(seed)
     W, b = rng.normal(size=(48, 24)), 0.3 * rng.normal(size=48)
     V, c = rng.normal(size=(24, 48)), 0.3 * rng.normal(size=24)
