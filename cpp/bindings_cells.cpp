@@ -101,7 +101,14 @@ py::dict enumerate(const Network& net, const Domain& domain, const Signs& subtre
   bool interrupted = false;
   const auto on_tick = [&](Index found, double share) {
     const py::gil_scoped_acquire acquire;
-    return !interrupted_now(interrupted) && (tick.is_none() || py::cast<bool>(tick(found, share)));
+    if (interrupted_now(interrupted)) return false;
+    try {
+      return tick.is_none() || py::cast<bool>(tick(found, share));
+    } catch (const py::error_already_set& error) {
+      if (!error.matches(PyExc_KeyboardInterrupt)) throw;
+      interrupted = true;  // Ctrl-C came while the callable ran
+      return false;
+    }
   };
   Enumeration found = run([&] { return enumerate_cells(net, {}, domain, list, options, on_tick); });
   py::dict out = enumeration_dict(std::move(found), options.detail, net.units(), net.inputs());

@@ -93,7 +93,12 @@ Enumeration enumerate_with(const EnumerationRun& run) {
   // After a stop every job is still run, if only to say what it leaves open.
   const auto tick = [&](Index done) {
     if (run.control.deadline && std::chrono::steady_clock::now() > *run.control.deadline) run.control.stop->store(true);
-    if (run.tick && !run.tick(static_cast<double>(done) / static_cast<double>(jobs.size()))) run.control.stop->store(true);
+    try {
+      if (run.tick && !run.tick(static_cast<double>(done) / static_cast<double>(jobs.size()))) run.control.stop->store(true);
+    } catch (...) {
+      run.control.stop->store(true);
+      throw;
+    }
     return true;
   };
   const bool apart = run.tick || run.control.deadline;

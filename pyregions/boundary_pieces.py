@@ -100,8 +100,10 @@ def _top_pair(
 ) -> tuple[int, int] | None:
     """The pair of outputs that tie for the largest on a facet, None if the facet is no tie of largest ones."""
     structure = regions.structure
-    bounds = structure._raw["label_offsets"]
-    tied = {int(u) - units for u in structure._raw["labels"][bounds[facet] : bounds[facet + 1]] if u >= units}
+    bounds, labels = structure._raw["label_offsets"], structure._raw["labels"]
+    # Seen from both sides: where outputs tie on a whole region, its own facets do not carry the label.
+    sides = (facet, int(structure.facet_partner[facet]))
+    tied = {int(u) - units for side in sides for u in labels[bounds[side] : bounds[side + 1]] if u >= units}
     if not tied:
         return None
     if pairs == [(0, 0)]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arguments import EXACT_BUDGET, plain_floats
+from .arguments import EXACT_BUDGET, check_tie, plain_floats
 from .cell import F64, DomainRows, NoInterior
 from .errors import OutsideDomainError, UndecidedError, core_errors
 from .network import Network
@@ -155,7 +155,8 @@ def _run(
 
     count = int(workers or _core.available_cpus())
     with core_errors():
-        found = _core.enumerate(network._core, rows.core(), subtrees, detail, count, limit, seconds, tick)
+        ticks = None if report is None else tick
+        found = _core.enumerate(network._core, rows.core(), subtrees, detail, count, limit, seconds, ticks)
     if progress is True:
         print(f"\rregions: {found['count']}" + " " * 30, file=sys.stderr, flush=True)
     return found
@@ -340,6 +341,7 @@ class RegionComplex(Sequence[ComplexRegion]):
         OnBoundaryError, OutsideDomainError
             Naming the point.
         """
+        check_tie(tie)
         points, single = self.network._points(x)
         rows, core = self._rows, self._rows.core()
         for k, point in enumerate(points):
