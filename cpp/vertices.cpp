@@ -41,7 +41,7 @@ inline __attribute__((always_inline)) bool approximate_inverse(const VertexRow<D
   return true;
 }
 
-// v = -R c and a bound on its error: the largest over k of sum_i |R_ki| r_i / (1 - g).
+// v = -R c and a bound on its error: the largest over k of sum_i |R_ki| r_i / (1 - g); infinite where anything overflows.
 template <int D>
 inline __attribute__((always_inline)) double solve(const VertexRow<D>* const* rows, const double (&inverse)[D][D],
                                                    const double (&constant)[D], const double (&constant_error)[D], double scale,
@@ -67,6 +67,7 @@ inline __attribute__((always_inline)) double solve(const VertexRow<D>* const* ro
   for (int k = 0; k < D; ++k) {
     double sum = 0;
     for (int i = 0; i < D; ++i) sum += std::fabs(inverse[k][i]) * residual[i];
+    if (!std::isfinite(sum)) return kInfinity;
     error = std::max(error, sum);
   }
   return largest == 0 ? 0 : error * scale + underflow(2 * D);
@@ -92,6 +93,7 @@ inline __attribute__((always_inline)) double defect(const VertexRow<D>* const* r
       spread += std::fabs(r) * rows[i]->a_error;
     }
     for (int j = 0; j < D; ++j) sum += std::fabs(entry[j]) + gamma(D + 2) * size[j];
+    if (!std::isfinite(sum + spread)) return kInfinity;
     g = std::max(g, sum + D * spread);
   }
   return g * inflate(3 * D) + underflow(2 * D * D);
