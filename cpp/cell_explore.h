@@ -144,18 +144,20 @@ void CellSplitter<D, W>::explore(std::vector<Cell>& cells, int stage) {
       Cell& cell = cells[k];
       if (deep(cell.depth)) {
         parts_->push_back({std::move(cell), stage, fixed_});
-      } else if (stopped() && !cell.within) {
+      } else if (stopped() && !cell.own) {
         leave_open(cell.pattern, stage, nullptr, nullptr);
       } else {
-        parents.push_back({cell.forms.get(), cell.place, cell.pattern.data()});
+        if (!cell.own) parents.push_back({cell.forms.get(), cell.place, cell.pattern.data()});
         live.push_back(&cell);
       }
     }
-    if (parents.empty()) continue;
-    level.held = composer_.next(parents);
-    level.pre = &level.held->pre(network_);
+    const std::shared_ptr<const StageForms> composed = parents.empty() ? nullptr : composer_.next(parents);
+    Index place = 0;
     for (std::size_t i = 0; i < live.size(); ++i) {
-      level.place = static_cast<Index>(i);
+      const bool own = live[i]->own != nullptr;
+      level.held = own ? live[i]->own : composed;
+      level.place = own ? live[i]->own_place : place++;
+      level.pre = &level.held->pre(network_);
       split_stage(*live[i], level);
       if (level.children.size() >= kChunk || i + 1 == live.size()) {
         std::vector<Cell> children;
@@ -263,8 +265,6 @@ void CellSplitter<D, W>::gather_candidates(Level& level) {
 template <int D, int W>
 void CellSplitter<D, W>::split_stage(Cell& cell, Level& level) {
   level.exact_current = false;
-  level.parent = cell.forms;
-  level.parent_place = cell.place;
   level.vertices = std::move(cell.vertices);
   level.rows = std::move(cell.rows);
   level.signs = std::move(cell.signs);
@@ -303,10 +303,9 @@ void CellSplitter<D, W>::split(Level& level, std::size_t index, std::size_t free
   if (chosen < 0) return finish(level, node);
   if (deep(node.depth)) {
     Cell cell = by_itself(level, node);
-    cell.forms = level.parent;
-    cell.place = level.parent_place;
+    cell.own = level.held;
+    cell.own_place = level.place;
     cell.pattern = level.before;
-    cell.within = true;
     parts_->push_back({std::move(cell), level.stage, fixed_});
     return;
   }

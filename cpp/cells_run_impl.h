@@ -28,7 +28,8 @@ Subtree<D, kWide> widened(Subtree<D, 1> tree) {
   wide.cell.forms = std::move(tree.cell.forms);
   wide.cell.place = tree.cell.place;
   wide.cell.depth = tree.cell.depth;
-  wide.cell.within = tree.cell.within;
+  wide.cell.own = std::move(tree.cell.own);
+  wide.cell.own_place = tree.cell.own_place;
   wide.stage = tree.stage;
   wide.fixed = tree.fixed;
   return wide;
