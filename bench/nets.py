@@ -15,12 +15,16 @@ def widths_of(name: str) -> list[int]:
     return [int(w) for w in name.split("-")]
 
 
-def torch_layers(name: str) -> Layers:
-    """Weights of nn.Linear(..., dtype=float64) created in order after manual_seed(0), nothing else drawn."""
+def torch_layers(name: str, single: bool = False) -> Layers:
+    """Weights of nn.Linear(..., dtype=float64) created in order after manual_seed(0), nothing else drawn.
+
+    single: created in float32 and then taken as doubles, which are other numbers.
+    """
     import torch
 
     torch.manual_seed(0)
-    linears = [torch.nn.Linear(a, b, dtype=torch.float64) for a, b in pairwise(widths_of(name))]
+    dtype = torch.float32 if single else torch.float64
+    linears = [torch.nn.Linear(a, b, dtype=dtype).double() for a, b in pairwise(widths_of(name))]
     return [(m.weight.detach().numpy().copy(), m.bias.detach().numpy().copy()) for m in linears]
 
 

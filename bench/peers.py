@@ -111,9 +111,8 @@ def cdd_facets(A: F64, b: F64) -> set[int]:
     return set(range(len(b))) - set(cdd.redundant_rows(matrix))
 
 
-def relucent_facets(layers: Layers, x: F64) -> set[int]:
-    """Indices of supporting hidden units, by its documented API only (it needs torch, and Gurobi in its free size)."""
-    import relucent
+def torch_model(layers: Layers) -> Any:
+    """The network as torch modules in float64."""
     import torch
 
     modules: list[Any] = []
@@ -123,8 +122,34 @@ def relucent_facets(layers: Layers, x: F64) -> set[int]:
             linear.weight.copy_(torch.from_numpy(W))
             linear.bias.copy_(torch.from_numpy(b))
         modules += [linear, torch.nn.ReLU()] if k < len(layers) - 1 else [linear]
-    cell = relucent.Complex(torch.nn.Sequential(*modules)).add_point(x)
-    return {int(i) for i in cell.shis}
+    return torch.nn.Sequential(*modules)
+
+
+def relucent_facets(layers: Layers, x: F64) -> set[int]:
+    """Indices of supporting hidden units, by its documented API only (it needs torch, and Gurobi in its free size)."""
+    import relucent
+
+    return {int(i) for i in relucent.Complex(torch_model(layers)).add_point(x).shis}
+
+
+def relucent_regions(layers: Layers, cap: int | None) -> int:
+    """Regions of all of R^d that its breadth-first search finds in one process, certified where it is not capped."""
+    import relucent
+
+    found = relucent.Complex(torch_model(layers))
+    found.bfs(nworkers=1, verbose=0, max_polys=float("inf") if cap is None else cap)
+    return len(found)
+
+
+def affinitree_regions(layers: Layers) -> int:
+    """Leaves of its decision tree over [-1, 1]^d."""
+    import affinitree
+
+    d = layers[0][0].shape[1]
+    box = affinitree.Polytope.hyperrectangle(d, [(-1.0, 1.0)] * d)
+    start = affinitree.AffTree.from_poly(box, affinitree.AffFunc.identity(d))
+    modules = affinitree.extract_pytorch_architecture(d, torch_model(layers))
+    return int(affinitree.builder.from_layers(modules, precondition=start).num_terminals())
 
 
 def affinitree_center(A: F64, b: F64) -> F64:

@@ -17,7 +17,9 @@ py::array_t<T> taken(std::vector<T>&& values, std::vector<py::ssize_t> shape = {
   return py::array_t<T>(shape, held->data(), owner);
 }
 
-std::vector<PartialPattern> to_subtrees(const py::array_t<std::int8_t, py::array::c_style | py::array::forcecast>& a, Index units) {
+using Signs = py::array_t<std::int8_t, py::array::c_style | py::array::forcecast>;
+
+std::vector<PartialPattern> to_subtrees(const Signs& a, Index units) {
   if (a.ndim() != 2 || a.shape(1) != units) throw std::invalid_argument("subtrees have the wrong shape, expected (K, units)");
   std::vector<PartialPattern> out;
   for (py::ssize_t k = 0; k < a.shape(0); ++k) out.emplace_back(a.data() + k * units, a.data() + (k + 1) * units);
@@ -61,9 +63,35 @@ py::dict structure_dict(CellStructure&& s, py::ssize_t d) {
   return out;
 }
 
-py::dict enumerate(const Network& net, const Domain& domain,
-                   const py::array_t<std::int8_t, py::array::c_style | py::array::forcecast>& subtrees, const std::string& detail,
-                   int workers, Index max_regions, double time_limit, const py::object& tick) {
+py::dict enumeration_dict(Enumeration&& found, Detail detail, Index units, Index dim) {
+  const auto count = static_cast<py::ssize_t>(found.regions.count);
+  py::dict out;
+  out["count"] = count;
+  py::array_t<std::int8_t> open({static_cast<py::ssize_t>(found.open.size()), static_cast<py::ssize_t>(units)});
+  for (std::size_t k = 0; k < found.open.size(); ++k)
+    std::copy(found.open[k].begin(), found.open[k].end(), open.mutable_data() + static_cast<py::ssize_t>(k) * units);
+  out["open"] = open;
+  out["tally"] = py::dict(py::arg("signs") = found.tally.signs, py::arg("exact_signs") = found.tally.exact_signs,
+                          py::arg("vertices") = found.tally.vertices, py::arg("exact_vertices") = found.tally.exact_vertices);
+  if (detail != Detail::count) {
+    out["patterns"] = taken(std::move(found.regions.patterns), {count, static_cast<py::ssize_t>(words_for(units))});
+    out["witnesses"] = taken(std::move(found.regions.witnesses), {count, static_cast<py::ssize_t>(dim)});
+    out["bounded"] = taken(std::move(found.regions.bounded));
+  }
+  if (detail >= Detail::structure) out["structure"] = structure_dict(std::move(found.regions.structure), static_cast<py::ssize_t>(dim));
+  return out;
+}
+
+// A pending signal ends the enumeration and is raised by the caller, who knows what to do with what was found.
+bool interrupted_now(bool& interrupted) {
+  if (PyErr_CheckSignals() == 0) return false;
+  PyErr_Clear();
+  interrupted = true;
+  return true;
+}
+
+py::dict enumerate(const Network& net, const Domain& domain, const Signs& subtrees, const std::string& detail, int workers,
+                   Index max_regions, double time_limit, const py::object& tick) {
   const std::vector<PartialPattern> list = to_subtrees(subtrees, net.units());
   EnumerationOptions options;
   options.detail = to_detail(detail);
@@ -73,33 +101,41 @@ py::dict enumerate(const Network& net, const Domain& domain,
   bool interrupted = false;
   const auto on_tick = [&](Index found, double share) {
     const py::gil_scoped_acquire acquire;
-    if (PyErr_CheckSignals() != 0) {
-      interrupted = true;
-      PyErr_Clear();
+    if (interrupted_now(interrupted)) return false;
+    try {
+      return tick.is_none() || py::cast<bool>(tick(found, share));
+    } catch (const py::error_already_set& error) {
+      if (!error.matches(PyExc_KeyboardInterrupt)) throw;
+      interrupted = true;  // Ctrl-C came while the callable ran
       return false;
     }
-    return tick.is_none() || py::cast<bool>(tick(found, share));
   };
-  Enumeration found = run([&] { return enumerate_cells(net, domain, list, options, on_tick); });
-  const auto count = static_cast<py::ssize_t>(found.regions.count), d = static_cast<py::ssize_t>(net.inputs());
-  py::dict out;
-  out["count"] = count;
+  Enumeration found = run([&] { return enumerate_cells(net, {}, domain, list, options, on_tick); });
+  py::dict out = enumeration_dict(std::move(found), options.detail, net.units(), net.inputs());
   out["interrupted"] = interrupted;
-  py::array_t<std::int8_t> open({static_cast<py::ssize_t>(found.open.size()), static_cast<py::ssize_t>(net.units())});
-  for (std::size_t k = 0; k < found.open.size(); ++k)
-    std::copy(found.open[k].begin(), found.open[k].end(), open.mutable_data() + static_cast<py::ssize_t>(k) * net.units());
-  out["open"] = open;
-  out["tally"] = py::dict(py::arg("signs") = found.tally.signs, py::arg("exact_signs") = found.tally.exact_signs,
-                          py::arg("vertices") = found.tally.vertices, py::arg("exact_vertices") = found.tally.exact_vertices);
-  if (options.detail != Detail::count) {
-    out["patterns"] = taken(std::move(found.regions.patterns), {count, static_cast<py::ssize_t>(words_for(net.units()))});
-    out["witnesses"] = taken(std::move(found.regions.witnesses), {count, d});
-    out["bounded"] = taken(std::move(found.regions.bounded));
-  }
-  if (options.detail >= Detail::structure) out["structure"] = structure_dict(std::move(found.regions.structure), d);
   return out;
 }
 
+py::list lines(const Network& net, const Array& p, const Array& q, double low, double high, int workers) {
+  const Matrix from = to_matrix(p, "p", net.inputs()), to = to_matrix(q, "q", net.inputs());
+  EnumerationOptions options;
+  options.detail = Detail::structure;
+  options.workers = workers;
+  bool interrupted = false;
+  std::vector<Enumeration> found = run([&] {
+    return enumerate_lines(net, from, to, low, high, options, [&](Index) {
+      const py::gil_scoped_acquire acquire;
+      return !interrupted_now(interrupted);
+    });
+  });
+  if (interrupted) {
+    PyErr_SetNone(PyExc_KeyboardInterrupt);
+    throw py::error_already_set();
+  }
+  py::list out;
+  for (Enumeration& line : found) out.append(enumeration_dict(std::move(line), options.detail, net.units(), 1));
+  return out;
+}
 
 // Rows of one pattern and the points where they meet, in integers (see exact_vertex.h).
 class PyExactVertices {
@@ -132,6 +168,7 @@ class PyExactVertices {
 
 void register_cells(py::module_& m) {
   m.def("enumerate", &enumerate);
+  m.def("lines", &lines);
   m.attr("most_inputs") = kMostInputs;
   py::class_<PyExactVertices>(m, "ExactVertices")
       .def(py::init([](std::shared_ptr<Network> network, const Domain& domain, const ByteArray& pattern) {

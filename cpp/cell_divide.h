@@ -28,7 +28,7 @@ std::vector<RowId> CellSplitter<D, W>::rows_on(const Level& level, const Node& n
 
 template <int D, int W>
 ExactVertices& CellSplitter<D, W>::exact(Level& level) {
-  if (!level.exact) level.exact.emplace(network_, frame_);
+  if (!level.exact) level.exact.emplace(network_, frame_, subspace_);
   if (!level.exact_current) {
     Pattern pattern(static_cast<std::size_t>(network_.units()), 0);
     for (Index u = 0; u < network_.units(); ++u) pattern[static_cast<std::size_t>(u)] = bit(level.pattern.data(), u);
@@ -173,6 +173,7 @@ void CellSplitter<D, W>::child(Level& level, const Node& node, const std::vector
     if (side[i] == 0) out.entries.back().on.insert(slot);
   }
   out.entries.insert(out.entries.end(), cut_.begin(), cut_.end());
+  if (D == 1 && side[0] != sign) std::swap(out.entries[0], out.entries[1]);  // ascending
   if (touched || !node.simple) {
     out.simple = true;
     for (Entry& entry : out.entries) {

@@ -11,9 +11,9 @@
 namespace pyregions {
 
 template <int D, int W>
-CellSplitter<D, W>::CellSplitter(const Network& network, const DomainFrame& frame, const FormComposer& composer, Detail detail,
-                                 const SplitterControl& control)
-    : network_(network), frame_(frame), composer_(composer), detail_(detail), control_(control),
+CellSplitter<D, W>::CellSplitter(const Network& network, const Subspace& subspace, const DomainFrame& frame,
+                                 const FormComposer& composer, Detail detail, const SplitterControl& control)
+    : network_(network), subspace_(subspace), frame_(frame), composer_(composer), detail_(detail), control_(control),
       stages_(static_cast<int>(network.stages().size())), levels_(static_cast<std::size_t>(stages_) + 1) {
   for (int s = 0; s < stages_; ++s) levels_[static_cast<std::size_t>(s)].stage = s;
 }
@@ -68,15 +68,15 @@ StageCell<D, W> CellSplitter<D, W>::root() {
     node.used.insert(k);
     node.row_of.push_back(take_row(k));
   }
-  for (int skipped = 0; skipped <= D; ++skipped) {
-    Entry entry{static_cast<std::int32_t>(skipped), node.used};
+  for (int skipped = D; skipped >= 0; --skipped) {  // in one dimension ascending
+    Entry entry{static_cast<std::int32_t>(D - skipped), node.used};
     entry.on.erase(skipped);
     level.vertices.push_back(rounded(exact(level).meet(rows_on(level, node, entry.on))));
     node.entries.push_back(entry);
   }
   if (structure()) {  // signs of the walls of the simplex: each vertex lies on all but one
     level.signs.assign(level.vertices.size() * static_cast<std::size_t>(2 * sign_words()), 0);
-    for (int k = 0; k <= D; ++k) set_bit(level.signs.data() + k * 2 * sign_words(), network_.units() + k);
+    for (int k = 0; k <= D; ++k) set_bit(level.signs.data() + (D - k) * 2 * sign_words(), network_.units() + k);
   }
   std::vector<std::int8_t> side;
   for (Index k = D + 1; k < frame_.size(); ++k) {
@@ -144,18 +144,20 @@ void CellSplitter<D, W>::explore(std::vector<Cell>& cells, int stage) {
       Cell& cell = cells[k];
       if (deep(cell.depth)) {
         parts_->push_back({std::move(cell), stage, fixed_});
-      } else if (stopped() && !cell.within) {
+      } else if (stopped() && !cell.own) {
         leave_open(cell.pattern, stage, nullptr, nullptr);
       } else {
-        parents.push_back({cell.forms.get(), cell.place, cell.pattern.data()});
+        if (!cell.own) parents.push_back({cell.forms.get(), cell.place, cell.pattern.data()});
         live.push_back(&cell);
       }
     }
-    if (parents.empty()) continue;
-    level.held = composer_.next(parents);
-    level.pre = &level.held->pre(network_);
+    const std::shared_ptr<const StageForms> composed = parents.empty() ? nullptr : composer_.next(parents);
+    Index place = 0;
     for (std::size_t i = 0; i < live.size(); ++i) {
-      level.place = static_cast<Index>(i);
+      const bool own = live[i]->own != nullptr;
+      level.held = own ? live[i]->own : composed;
+      level.place = own ? live[i]->own_place : place++;
+      level.pre = &level.held->pre(network_);
       split_stage(*live[i], level);
       if (level.children.size() >= kChunk || i + 1 == live.size()) {
         std::vector<Cell> children;
@@ -263,8 +265,6 @@ void CellSplitter<D, W>::gather_candidates(Level& level) {
 template <int D, int W>
 void CellSplitter<D, W>::split_stage(Cell& cell, Level& level) {
   level.exact_current = false;
-  level.parent = cell.forms;
-  level.parent_place = cell.place;
   level.vertices = std::move(cell.vertices);
   level.rows = std::move(cell.rows);
   level.signs = std::move(cell.signs);
@@ -303,10 +303,9 @@ void CellSplitter<D, W>::split(Level& level, std::size_t index, std::size_t free
   if (chosen < 0) return finish(level, node);
   if (deep(node.depth)) {
     Cell cell = by_itself(level, node);
-    cell.forms = level.parent;
-    cell.place = level.parent_place;
+    cell.own = level.held;
+    cell.own_place = level.place;
     cell.pattern = level.before;
-    cell.within = true;
     parts_->push_back({std::move(cell), level.stage, fixed_});
     return;
   }
@@ -323,6 +322,7 @@ void CellSplitter<D, W>::split(Level& level, std::size_t index, std::size_t free
   Node* below = wanted == 1 ? nullptr : &level.nodes[free];
   Node* above = wanted == 0 ? nullptr : &level.nodes[free + 1];
   divide(level, node, static_cast<std::int32_t>(rows), side_, below, above);
+  const bool side_descends = side_[0] > 0;
   // Signs at the new vertices.
   Words &open = open_scratch_, &signs = sign_scratch_;
   open.resize(static_cast<std::size_t>(level.words));
@@ -375,8 +375,10 @@ void CellSplitter<D, W>::split(Level& level, std::size_t index, std::size_t free
     }
     part->open[static_cast<std::size_t>(chosen >> 6)] &= ~(std::uint64_t{1} << (chosen & 63));
   }
+  const bool descending = D == 1 && side_descends;
+  if (descending && above) split(level, free + 1, free + 2);
   if (below) split(level, free, free + 2);
-  if (above) split(level, free + 1, free + 2);
+  if (!descending && above) split(level, free + 1, free + 2);
   level.vertices.resize(vertices);
   level.candidate_signs.resize(vertices * static_cast<std::size_t>(2 * level.words));
   if (structure()) level.signs.resize(vertices * static_cast<std::size_t>(2 * sign_words()));

@@ -41,16 +41,15 @@ bool integral(double s) { return s == 0 || s == 1 || s == -1; }
 
 }  // namespace
 
-FormComposer::FormComposer(const Network& network) : network_(network), d_(network.inputs()) {
+WeightSums::WeightSums(const Network& network) {
   const auto& nodes = network.nodes();
-  sums_.resize(nodes.size());
-  last_use_.assign(nodes.size(), 0);
+  nodes_.resize(nodes.size());
   for (int n = 0; n < static_cast<int>(nodes.size()); ++n) {
     const Network::Node& node = nodes[static_cast<std::size_t>(n)];
-    if (node.kind == Network::Kind::hinge) last_use_[static_cast<std::size_t>(node.source)] = n;
-    Sums& sums = sums_[static_cast<std::size_t>(n)];
+    if (node.kind == Network::Kind::hinge) nodes_[static_cast<std::size_t>(node.source)].last_use = n;
+    Node& sums = nodes_[static_cast<std::size_t>(n)];
     for (const Network::Term& term : node.terms) {
-      last_use_[static_cast<std::size_t>(term.source)] = n;
+      nodes_[static_cast<std::size_t>(term.source)].last_use = n;
       const bool diagonal = term.map.kind == LinearMap::Kind::diagonal;
       Vector row_sums(at(node.width));
       for (Index j = 0; j < node.width; ++j) {
@@ -70,13 +69,40 @@ FormComposer::FormComposer(const Network& network) : network_(network), d_(netwo
   }
 }
 
+FormComposer::FormComposer(const Network& network, std::shared_ptr<const WeightSums> sums, const Subspace& subspace)
+    : network_(network), subspace_(subspace), d_(subspace.dim(network)), sums_(std::move(sums)) {}
+
+// The input as a form of itself, or of the coordinates of the subspace: then a direction's parts are summed, and the sum of
+// two or more is rounded.
 std::shared_ptr<NodeForms> FormComposer::input(Index cells) const {
+  const Index inputs = network_.inputs();
   auto forms = std::make_shared<NodeForms>();
-  forms->values = Matrix(cells * (d_ + 1), d_);
-  forms->a_error = Matrix(cells, d_);
-  forms->c_error = Matrix(cells, d_);
-  for (Index k = 0; k < cells; ++k)
-    for (Index i = 0; i < d_; ++i) forms->values(k * (d_ + 1) + i, i) = 1;
+  forms->values = Matrix(cells * (d_ + 1), inputs);
+  forms->a_error = Matrix(cells, inputs);
+  forms->c_error = Matrix(cells, inputs);
+  for (Index k = 0; k < cells; ++k) {
+    const Index first = k * (d_ + 1);
+    if (subspace_.directions.empty()) {
+      for (Index i = 0; i < inputs; ++i) forms->values(first + i, i) = 1;
+      continue;
+    }
+    std::copy(subspace_.base.begin(), subspace_.base.end(), forms->values.row(first + d_));
+    for (Index c = 0; c < d_; ++c) {
+      const Matrix& parts = subspace_.directions[at(c)];
+      for (Index i = 0; i < inputs; ++i) {
+        double sum = 0, size = 0;
+        for (Index part = parts.rows() - 1; part >= 0; --part) {
+          sum += parts(part, i);
+          size += std::fabs(parts(part, i));
+        }
+        forms->values(first + c, i) = sum;
+        const bool rounded = parts.rows() > 1 && sum != parts(0, i);
+        const double rest = parts.rows() > 1 && !rounded ? size - std::fabs(parts(0, i)) : 0;
+        const double error = rounded ? gamma(parts.rows()) * size : rest * inflate(2);
+        forms->a_error(k, i) = std::max(forms->a_error(k, i), error);
+      }
+    }
+  }
   return forms;
 }
 
@@ -134,7 +160,7 @@ std::shared_ptr<NodeForms> FormComposer::held(const std::vector<Parent>& parents
 
 std::shared_ptr<NodeForms> FormComposer::affine(const StageForms& stage, int n, Index cells) const {
   const Network::Node& node = network_.nodes()[static_cast<std::size_t>(n)];
-  const Sums& sums = sums_[static_cast<std::size_t>(n)];
+  const WeightSums::Node& sums = sums_->nodes_[static_cast<std::size_t>(n)];
   const Index rows = cells * (d_ + 1), width = node.width;
   auto forms = std::make_shared<NodeForms>();
   forms->values = Matrix(rows, width);
@@ -146,7 +172,7 @@ std::shared_ptr<NodeForms> FormComposer::affine(const StageForms& stage, int n, 
     const NodeForms& source = *stage.nodes[static_cast<std::size_t>(term.source)];
     const Index in = term.map.in();
     // A map of the input only copies weights: exact when it is the only term.
-    const bool copied = term.source == 0 && node.terms.size() == 1;
+    const bool copied = term.source == 0 && node.terms.size() == 1 && subspace_.directions.empty();
     if (term.map.kind == LinearMap::Kind::dense) {
       gemm(false, true, rows, width, in, 1.0, source.values.data(), in, term.map.dense.data(), in, t == 0 ? 0.0 : 1.0,
            forms->values.data(), width);
@@ -186,16 +212,16 @@ std::shared_ptr<const StageForms> FormComposer::next(const std::vector<Parent>& 
   for (int n = 0; n < hinge; ++n) {
     const auto index = static_cast<std::size_t>(n);
     if (n < first) {
-      if (before->nodes[index] && last_use_[index] > first) out->nodes[index] = carried(parents, n);
+      if (before->nodes[index] && last_use(index) > first) out->nodes[index] = carried(parents, n);
     } else if (n == first) {
       out->nodes[index] = before ? held(parents, n) : input(cells);
-    } else if (last_use_[index] > 0) {
+    } else if (last_use(index) > 0) {
       out->nodes[index] = affine(*out, n, cells);
     }
   }
   const auto pre = static_cast<std::size_t>(network_.stages()[static_cast<std::size_t>(out->stage)].pre);
   for (std::size_t n = 0; n < out->nodes.size(); ++n)  // what nobody will read is dropped
-    if (n != pre && last_use_[n] <= hinge) out->nodes[n].reset();
+    if (n != pre && last_use(n) <= hinge) out->nodes[n].reset();
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "exact_vertex.h"
 #include "network.h"
 
 namespace pyregions {
@@ -34,9 +35,25 @@ struct StageForms {
   }
 };
 
+// What bounds need to know of a network's weights, computed once.
+class WeightSums {
+ public:
+  explicit WeightSums(const Network& network);
+
+ private:
+  friend class FormComposer;
+  struct Node {
+    std::vector<Vector> row_sums;  // per term: sums of |weights| of each output
+    Vector bias_magnitude;
+    Index items = 0;
+    int last_use = 0;  // the largest node that reads this one
+  };
+  std::vector<Node> nodes_;
+};
+
 class FormComposer {
  public:
-  explicit FormComposer(const Network& network);
+  FormComposer(const Network& network, std::shared_ptr<const WeightSums> sums, const Subspace& subspace);
 
   // A cell of the stage before: its forms, its place among them, its pattern (words over all units).
   struct Parent {
@@ -48,20 +65,17 @@ class FormComposer {
   std::shared_ptr<const StageForms> next(const std::vector<Parent>& parents) const;
 
  private:
-  struct Sums {  // per term of an affine node: sums of |weights| of each output
-    std::vector<Vector> row_sums;
-    Vector bias_magnitude;
-    Index items = 0;
-  };
   std::shared_ptr<NodeForms> carried(const std::vector<Parent>& parents, int node) const;
   std::shared_ptr<NodeForms> held(const std::vector<Parent>& parents, int node) const;
   std::shared_ptr<NodeForms> affine(const StageForms& forms, int node, Index cells) const;
   std::shared_ptr<NodeForms> input(Index cells) const;
 
+  int last_use(std::size_t node) const { return sums_->nodes_[node].last_use; }
+
   const Network& network_;
+  const Subspace& subspace_;
   Index d_;
-  std::vector<Sums> sums_;       // by node
-  std::vector<int> last_use_;    // by node: the largest node that reads it
+  std::shared_ptr<const WeightSums> sums_;
 };
 
 }  // namespace pyregions

@@ -35,7 +35,9 @@ struct StageCell {
   std::shared_ptr<const StageForms> forms;  // of the stage before; null for the first
   Index place = 0;                 // of this cell among them
   int depth = 0;
-  bool within = false;             // the stage has split it already
+  // Where the stage has split it already: the stage's own forms, not to be composed again.
+  std::shared_ptr<const StageForms> own;
+  Index own_place = 0;
 };
 
 // A subtree as a worker is given it. fixed: pieces still to be followed on the way to it.
@@ -52,8 +54,8 @@ class CellSplitter {
   using Cell = StageCell<D, W>;
   using Tree = Subtree<D, W>;
 
-  CellSplitter(const Network& network, const DomainFrame& frame, const FormComposer& composer, Detail detail,
-               const SplitterControl& control);
+  CellSplitter(const Network& network, const Subspace& subspace, const DomainFrame& frame, const FormComposer& composer,
+               Detail detail, const SplitterControl& control);
   // The domain as a cell.
   Cell root();
   // Cuts a subtree into smaller ones, `depth` splits deep, in order.
@@ -90,8 +92,8 @@ class CellSplitter {
     Vector block;                   // forms and thresholds of the candidates
     FormBlock forms{};
     const NodeForms* pre = nullptr;  // forms of all units of the stage
-    std::shared_ptr<const StageForms> held, parent;  // of this stage, of the one before
-    Index place = 0, parent_place = 0;
+    std::shared_ptr<const StageForms> held;
+    Index place = 0;
     int stage = 0;
     Words before;   // pattern of the stages before
     Words pattern;  // the same, and units of this stage that do not cut
@@ -142,6 +144,7 @@ class CellSplitter {
   Index sign_words() const { return words_for(network_.units() + frame_.size()); }
 
   const Network& network_;
+  const Subspace& subspace_;
   const DomainFrame& frame_;
   const FormComposer& composer_;
   Detail detail_;

@@ -1,10 +1,12 @@
 // Layer 4. The enumeration as a whole: subtrees cut to jobs, shared by threads, their regions put together in order.
 #include "cells.h"
 
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
 #include "cells_run.h"
+#include "pool.h"
 
 namespace pyregions {
 
@@ -69,20 +71,22 @@ void append(RegionList& to, RegionList& from) {
   append(a.face_dimensions, b.face_dimensions);
 }
 
-Enumeration enumerate_cells(const Network& network, const Domain& domain, const std::vector<PartialPattern>& subtrees,
-                            const EnumerationOptions& options, const std::function<bool(Index, double)>& tick) {
-  check_subtrees(network, subtrees);
+namespace {
+
+Enumeration enumerate_one(const Network& network, const std::shared_ptr<const WeightSums>& sums, const Subspace& subspace,
+                          const Domain& domain, const std::vector<PartialPattern>& subtrees, const EnumerationOptions& options,
+                          const std::function<bool(Index, double)>& tick) {
   const DomainFrame frame(domain);
-  const FormComposer composer(network);
+  const FormComposer composer(network, sums, subspace);
   std::atomic<bool> stop{false};
   std::atomic<Index> found{0};
-  EnumerationRun run{network, frame, composer, subtrees, options, {&stop, &found, options.max_regions}, nullptr};
+  EnumerationRun run{network, subspace, frame, composer, subtrees, options, {&stop, &found, options.max_regions}, nullptr};
   if (tick) run.tick = [&](double done) { return tick(found.load(), done); };
   if (options.time_limit >= 0) {
     const std::chrono::duration<double> limit(options.time_limit);
     run.control.deadline = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(limit);
   }
-  switch (network.inputs()) {
+  switch (subspace.dim(network)) {
     case 1: return enumerate_in<1>(run);
     case 2: return enumerate_in<2>(run);
     case 3: return enumerate_in<3>(run);
@@ -91,10 +95,43 @@ Enumeration enumerate_cells(const Network& network, const Domain& domain, const 
     case 6: return enumerate_in<6>(run);
     case 7: return enumerate_in<7>(run);
     case 8: return enumerate_in<8>(run);
-    default:
-      throw std::invalid_argument("all regions are enumerated for at most " + std::to_string(kMostInputs) + " inputs, the network has " +
-                                  std::to_string(network.inputs()));
+    default: throw std::invalid_argument("all regions are enumerated in at most " + std::to_string(kMostInputs) + " dimensions");
   }
+}
+
+}  // namespace
+
+Enumeration enumerate_cells(const Network& network, const Subspace& subspace, const Domain& domain,
+                            const std::vector<PartialPattern>& subtrees, const EnumerationOptions& options,
+                            const std::function<bool(Index, double)>& tick) {
+  check_subtrees(network, subtrees);
+  return enumerate_one(network, std::make_shared<const WeightSums>(network), subspace, domain, subtrees, options, tick);
+}
+
+std::vector<Enumeration> enumerate_lines(const Network& network, const Matrix& p, const Matrix& q, double low, double high,
+                                         const EnumerationOptions& options, const std::function<bool(Index)>& tick) {
+  const auto sums = std::make_shared<const WeightSums>(network);
+  const Domain domain = std::isinf(low) && std::isinf(high) ? Domain::all(1) : Domain::box({low}, {high});
+  const std::vector<PartialPattern> all(1, PartialPattern(static_cast<std::size_t>(network.units()), -1));
+  EnumerationOptions alone = options;
+  alone.workers = 1;
+  alone.jobs = 1;
+  std::vector<Enumeration> out(static_cast<std::size_t>(p.rows()));
+  std::atomic<bool> stop{false};
+  parallel_for(
+      p.rows(), options.workers,
+      [&](Index i) {
+        // q - p is the sum of its nearest doubles and of what they leave out, without error (Knuth's two-sum).
+        Subspace line{Vector(p.row(i), p.row(i) + p.cols()), {Matrix(2, p.cols())}};
+        for (Index k = 0; k < p.cols(); ++k) {
+          const double a = q(i, k), b = -p(i, k), sum = a + b, part = sum - a;
+          line.directions[0](0, k) = sum;
+          line.directions[0](1, k) = (a - (sum - part)) + (b - part);
+        }
+        out[static_cast<std::size_t>(i)] = enumerate_one(network, sums, line, domain, all, alone, nullptr);
+      },
+      &stop, tick);
+  return out;
 }
 
 }  // namespace pyregions

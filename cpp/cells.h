@@ -68,6 +68,9 @@ enum class Detail { count, regions, structure, faces };
 struct EnumerationOptions {
   Detail detail = Detail::regions;
   int workers = 1;
+  // Enough that the last ones do not keep one worker busy alone; the same for any number of workers, since what is composed
+  // together decides the last digits of what is handed out.
+  int jobs = 64;
   Index max_regions = -1;  // stop soon after so many; -1: no limit
   double time_limit = -1;  // seconds; -1: no limit
 };
@@ -78,10 +81,16 @@ struct Enumeration {
   EnumerationTally tally;
 };
 
-// All regions of the given subtrees (one entry without a decided piece: all of the domain). tick is called now and then on
-// the calling thread with the regions found and the part of the tree that is done (each split halves its share); false
-// stops the run. Law: a run that is not stopped gives the same regions in the same order for any number of workers.
-Enumeration enumerate_cells(const Network& network, const Domain& domain, const std::vector<PartialPattern>& subtrees,
-                            const EnumerationOptions& options, const std::function<bool(Index, double)>& tick = nullptr);
+// All regions of the given subtrees (one entry without a decided piece: all of the domain) of the network restricted to the
+// subspace. tick is called now and then on the calling thread with the regions found and the part of the jobs that is done;
+// false stops the run. Law: a run that is not stopped gives the same regions in the same order for any number of workers;
+// in one dimension they come in ascending order, the vertices of each likewise.
+Enumeration enumerate_cells(const Network& network, const Subspace& subspace, const Domain& domain,
+                            const std::vector<PartialPattern>& subtrees, const EnumerationOptions& options,
+                            const std::function<bool(Index, double)>& tick = nullptr);
+
+// The segments (or, with infinite low and high, the lines) p + t (q - p), each as such an enumeration, in parallel.
+std::vector<Enumeration> enumerate_lines(const Network& network, const Matrix& p, const Matrix& q, double low, double high,
+                                         const EnumerationOptions& options, const std::function<bool(Index)>& tick = nullptr);
 
 }  // namespace pyregions

@@ -8,6 +8,7 @@ namespace pyregions {
 // All that an enumeration needs besides the dimension.
 struct EnumerationRun {
   const Network& network;
+  const Subspace& subspace;
   const DomainFrame& frame;
   const FormComposer& composer;
   const std::vector<PartialPattern>& subtrees;

@@ -12,9 +12,6 @@
 namespace pyregions {
 
 constexpr int kWide = 16;
-// Jobs enough that the last ones do not keep one worker busy alone, for any number of workers the same: what is composed
-// together decides the last digits of what is handed out.
-constexpr std::size_t kJobs = 64;
 constexpr int kDepthStep = 4;
 
 template <int D>
@@ -31,7 +28,8 @@ Subtree<D, kWide> widened(Subtree<D, 1> tree) {
   wide.cell.forms = std::move(tree.cell.forms);
   wide.cell.place = tree.cell.place;
   wide.cell.depth = tree.cell.depth;
-  wide.cell.within = tree.cell.within;
+  wide.cell.own = std::move(tree.cell.own);
+  wide.cell.own_place = tree.cell.own_place;
   wide.stage = tree.stage;
   wide.fixed = tree.fixed;
   return wide;
@@ -47,7 +45,7 @@ void run_job(const EnumerationRun& run, CellSplitter<D, W>& splitter, const Subt
     if constexpr (W == 1) {
       regions = RegionList{};
       open.clear();
-      CellSplitter<D, kWide> wide(run.network, run.frame, run.composer, run.options.detail, run.control);
+      CellSplitter<D, kWide> wide(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
       run_job<D, kWide>(run, wide, widened<D>(tree), regions, open, tally);
       tally.add(wide.tally());
     } else {
@@ -60,11 +58,11 @@ template <int D, int W>
 Enumeration enumerate_with(const EnumerationRun& run) {
   using Splitter = CellSplitter<D, W>;
   Enumeration result;
-  Splitter first(run.network, run.frame, run.composer, run.options.detail, run.control);
+  Splitter first(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
   const StageCell<D, W> root = first.root();
   std::vector<Subtree<D, W>> jobs;
   for (const PartialPattern& subtree : run.subtrees) jobs.push_back({root, 0, &subtree});
-  for (std::size_t before = 0; jobs.size() != before && jobs.size() < kJobs;) {
+  for (std::size_t before = 0; jobs.size() != before && static_cast<int>(jobs.size()) < run.options.jobs;) {
     before = jobs.size();
     std::vector<Subtree<D, W>> parts;
     for (Subtree<D, W>& job : jobs) first.cut(std::move(job), kDepthStep, parts);
@@ -85,7 +83,7 @@ Enumeration enumerate_with(const EnumerationRun& run) {
         idle.pop_back();
       }
     }
-    if (!splitter) splitter = std::make_unique<Splitter>(run.network, run.frame, run.composer, run.options.detail, run.control);
+    if (!splitter) splitter = std::make_unique<Splitter>(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
     EnumerationTally wide;
     run_job<D, W>(run, *splitter, jobs[k], lists[k], open[k], wide);
     jobs[k] = {};
@@ -96,10 +94,16 @@ Enumeration enumerate_with(const EnumerationRun& run) {
   // After a stop every job is still run, if only to say what it leaves open.
   const auto tick = [&](Index done) {
     if (run.control.deadline && std::chrono::steady_clock::now() > *run.control.deadline) run.control.stop->store(true);
-    if (run.tick && !run.tick(static_cast<double>(done) / static_cast<double>(jobs.size()))) run.control.stop->store(true);
+    try {
+      if (run.tick && !run.tick(static_cast<double>(done) / static_cast<double>(jobs.size()))) run.control.stop->store(true);
+    } catch (...) {
+      run.control.stop->store(true);
+      throw;
+    }
     return true;
   };
-  parallel_for(static_cast<Index>(jobs.size()), run.options.workers, job, nullptr, tick);
+  const bool apart = run.tick || run.control.deadline;
+  parallel_for(static_cast<Index>(jobs.size()), run.options.workers, job, nullptr, tick, apart);
   for (const auto& splitter : idle) result.tally.add(splitter->tally());
   for (std::size_t k = 0; k < jobs.size(); ++k) {
     append(result.regions, lists[k]);

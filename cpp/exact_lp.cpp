@@ -22,12 +22,16 @@ Deadline::Deadline(double seconds) : end_(std::chrono::steady_clock::time_point:
 }
 
 void Deadline::check() const {
+  if (is_over()) throw OutOfBudget("the time for one exact decision is over");
+}
+
+bool Deadline::is_over() const {
   const Clock::time_point now = Clock::now();
   if (asked && now > next_question) {
     next_question = now + kAsk;
     if (asked()) throw Interrupted("an exact decision was interrupted");
   }
-  if (now > end_) throw OutOfBudget("the time for one exact decision is over");
+  return now > end_;
 }
 
 ExactLp::ExactLp(Index dim) : dim_(dim), top_(static_cast<std::size_t>(dim) + 1) {

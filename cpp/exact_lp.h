@@ -40,7 +40,8 @@ class OutOfBudget : public std::runtime_error {
 class Deadline {
  public:
   explicit Deadline(double seconds);
-  void check() const;  // throws OutOfBudget, or Interrupted
+  void check() const;    // throws OutOfBudget, or Interrupted
+  bool is_over() const;  // throws Interrupted
 
  private:
   std::chrono::steady_clock::time_point end_;

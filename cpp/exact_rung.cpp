@@ -4,11 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "exact_solve.h"
 
 namespace pyregions {
+
+namespace {
+bool contains(const std::vector<Index>& group, Index j) { return std::find(group.begin(), group.end(), j) != group.end(); }
+}  // namespace
 
 IntegerRow integer_row(const ExactRow& exact, long& exponent) {
   constexpr long kNone = std::numeric_limits<long>::max();
@@ -133,7 +138,10 @@ std::vector<int> ExactRung::signs(const Parts& point) const {
   return result;
 }
 
-std::optional<Combination> ExactRung::implied(Index i, const std::vector<Index>& support) {
+std::optional<Combination> ExactRung::implied(const std::vector<Index>& group, const std::vector<Index>& proposed) {
+  const Index i = group[0];
+  std::vector<Index> support;
+  std::copy_if(proposed.begin(), proposed.end(), std::back_inserter(support), [&](Index j) { return !contains(group, j); });
   std::vector<std::vector<Integer>> normals;
   for (const Index j : support) normals.push_back(row(j).a);
   const Deadline deadline(rows_.exact_budget());
@@ -153,7 +161,7 @@ std::optional<Combination> ExactRung::implied(Index i, const std::vector<Index>&
   return original(solved->denominator, i, terms);
 }
 
-ExactRung::ScaledRow ExactRung::difference(Index i, const SparseRow& shares, const Vector& x) const {
+ExactRung::ScaledRow ExactRung::difference(Index i, const SparseRow& shares, const Parts& x) const {
   ExactRow own = rows_.exact_row(i);
   for (const auto& [j, share] : shares) {
     ExactRow other = rows_.exact_row(j);
@@ -164,15 +172,15 @@ ExactRung::ScaledRow ExactRung::difference(Index i, const SparseRow& shares, con
     own.a.add(other.a);
     own.b = own.b + factor * other.b;
   }
-  if (all_zero(own.a.mantissa)) return {};
-  Parts point(1, rows_.dim());
-  std::copy(x.begin(), x.end(), point.data());
-  const Dyadic slack = own.b - dot(own.a, exact_point(point));
-  Integer largest = 0;
-  for (const Integer& m : own.a.mantissa) largest = std::max(largest, Integer(abs(m)));
+  const Dyadic slack = own.b - dot(own.a, exact_point(x));
+  if (all_zero(own.a.mantissa)) return {{}, slack.to_double(), 0};
+  Dyadic largest;
+  for (const Integer& m : own.a.mantissa) largest.mantissa = std::max(largest.mantissa, Integer(abs(m)));
+  largest.exponent = own.a.exponent;
   const long up = slack.exponent - own.a.exponent;
   return {rounded_direction(own.a.mantissa),
-          rational_to_double(shifted(slack.mantissa, std::max(0L, up)), shifted(largest, std::max(0L, -up)))};
+          rational_to_double(shifted(slack.mantissa, std::max(0L, up)), shifted(largest.mantissa, std::max(0L, -up))),
+          largest.to_double()};
 }
 
 std::optional<Combination> ExactRung::opposed(const std::vector<Index>& support) {
@@ -226,7 +234,8 @@ ExactRung::Side ExactRung::side(const std::vector<Index>& group, const std::vect
   for (const Integer& v : own.a) beyond = std::max(beyond, Integer(abs(v)));
   program.lp().set_objective(own.a);
   program.add_other({own.a, own.b + beyond});
-  for (const Index j : support) program.lp().enter(program.add(j));
+  for (const Index j : support)
+    if (!contains(group, j)) program.lp().enter(program.add(j));
   if (program.solve() != ExactLp::Status::optimal) throw UndecidedError("the cell lost its interior point", {i});
   const Integer& scale = program.lp().denominator();
   const Integer excess = program.lp().value() - scale * own.b;  // h_i at the optimum, over scale
@@ -249,8 +258,7 @@ ExactRung::Side ExactRung::side(const std::vector<Index>& group, const std::vect
   const auto proves = [&](const Parts& point) {
     const std::vector<int> s = signs(point);
     for (Index j = 0; j < count(); ++j) {
-      const bool member = std::find(group.begin(), group.end(), j) != group.end();
-      if (member ? s[at(j)] >= 0 : s[at(j)] < 0) return false;
+      if (contains(group, j) ? s[at(j)] >= 0 : s[at(j)] < 0) return false;
     }
     return true;
   };

@@ -27,17 +27,18 @@ class ExactRung {
     Parts witness;
     Combination proof;  // own * a_i = sum terms a_j and sum terms b_j <= own * b_i
   };
-  // support: rows that may imply the group. interior: strictly inside.
+  // support: rows that may imply the group; its own rows among them do not count. interior: strictly inside.
   Side side(const std::vector<Index>& group, const std::vector<Index>& support, const Parts& interior);
-  // The same claim from the support alone, by one exact solve: nothing when the support does not imply the row.
-  std::optional<Combination> implied(Index row, const std::vector<Index>& support);
+  // The same claim from the support alone, by one exact solve: nothing when the support does not imply the group.
+  std::optional<Combination> implied(const std::vector<Index>& group, const std::vector<Index>& support);
 
-  // a_row - sum share_j a_j and its slack at x, taken exactly, then scaled to size 1 and rounded; a: empty if all zero.
+  // a_row - sum share_j a_j with its slack at x, taken exactly, then rounded: size times a row of size 1 and its slack;
+  // where it vanishes, no row, size 0 and the slack itself.
   struct ScaledRow {
     Vector a;
-    double slack = 0;
+    double slack = 0, size = 0;
   };
-  ScaledRow difference(Index row, const SparseRow& shares, const Vector& x) const;
+  ScaledRow difference(Index row, const SparseRow& shares, const Parts& x) const;
 
   // Integers mu > 0 and lambda of any sign with sum lambda_j a_j = mu * target over independent rows; nothing if none.
   std::optional<std::pair<Integer, std::vector<Integer>>> solve(const std::vector<Index>& rows, const std::vector<Integer>& target);

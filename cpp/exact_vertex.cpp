@@ -48,6 +48,11 @@ DomainFrame::DomainFrame(const Domain& domain) : dim_(domain.dim) {
   }
 }
 
+ExactVertices::ExactVertices(const Network& network, const DomainFrame& frame, const Subspace& subspace)
+    : network_(network), frame_(frame), base_(subspace.base.data(), static_cast<Index>(subspace.base.size())) {
+  for (const Matrix& direction : subspace.directions) directions_.push_back(exact_point(direction));
+}
+
 void ExactVertices::set_pattern(Pattern pattern) {
   pattern_ = std::move(pattern);
   forms_.clear();
@@ -58,7 +63,18 @@ const IntegerForm& ExactVertices::form(RowId row) {
   const auto found = forms_.find(row);
   if (found != forms_.end()) return found->second;
   const Network::ExactForm exact = network_.backward_exact(pattern_, {{row, Dyadic(1.0)}}, {});
-  return forms_.emplace(row, integer_form(exact.g, exact.c, 0)).first->second;
+  if (directions_.empty()) return forms_.emplace(row, integer_form(exact.g, exact.c, 0)).first->second;
+  std::vector<Dyadic> slopes;
+  const Dyadic constant = exact.c + dot(exact.g, base_);
+  long low = constant.exponent;
+  for (const DyadicVector& direction : directions_) {
+    slopes.push_back(dot(exact.g, direction));
+    low = std::min(low, slopes.back().exponent);
+  }
+  IntegerForm form;
+  for (const Dyadic& slope : slopes) form.a.push_back(slope.mantissa << static_cast<unsigned>(slope.exponent - low));
+  form.c = constant.mantissa << static_cast<unsigned>(constant.exponent - low);
+  return forms_.emplace(row, std::move(form)).first->second;
 }
 
 // Fraction-free (Bareiss) elimination of the rows (a | -c, -m), taking in those that are independent.

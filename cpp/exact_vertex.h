@@ -22,6 +22,15 @@ namespace pyregions {
 using RowId = std::int32_t;
 constexpr RowId frame_row(Index k) { return static_cast<RowId>(-1 - k); }
 
+// The affine subspace x = base + sum of t_k direction_k in which a network is asked about, t being what domains, vertices
+// and rows are given in; each direction is an unevaluated sum of doubles. Without directions: the input space itself.
+struct Subspace {
+  Vector base;
+  std::vector<Matrix> directions;  // parts x inputs each
+
+  Index dim(const Network& network) const { return directions.empty() ? network.inputs() : static_cast<Index>(directions.size()); }
+};
+
 // a.x + m M + c, up to a positive factor.
 struct IntegerForm {
   std::vector<Integer> a;
@@ -53,7 +62,7 @@ struct ExactVertex {
 // Decisions under one pattern; rows and vertices already composed are kept.
 class ExactVertices {
  public:
-  ExactVertices(const Network& network, const DomainFrame& frame) : network_(network), frame_(frame) {}
+  ExactVertices(const Network& network, const DomainFrame& frame, const Subspace& subspace = {});
   // Units of stages not yet decided may hold any piece: their rows are never asked for.
   void set_pattern(Pattern pattern);
   // The point where these rows vanish; among them are d independent ones.
@@ -66,6 +75,8 @@ class ExactVertices {
  private:
   const Network& network_;
   const DomainFrame& frame_;
+  DyadicVector base_;
+  std::vector<DyadicVector> directions_;
   Pattern pattern_;
   std::map<RowId, IntegerForm> forms_;
 };

@@ -143,9 +143,8 @@ void set_duals(LpResult& result, const ScaledProblem& p, const Matrix& A, const 
 void read_solution(LpResult& result, void* highs, const ScaledProblem& p, const Matrix& A, const Vector& c) {
   Vector x(p.cost.size()), column_duals(p.cost.size()), row_values(p.rows.size()), row_duals(p.rows.size());
   Highs_getSolution(highs, x.data(), column_duals.data(), row_values.data(), row_duals.data());
-  HighsInt dual_status = kHighsSolutionStatusNone;
-  Highs_getIntInfoValue(highs, "dual_solution_status", &dual_status);
-  if (dual_status == kHighsSolutionStatusFeasible) set_duals(result, p, A, row_duals, -1 / p.cost_scale, c);
+  // Duals that are not quite feasible in the unscaled problem are a proposal, too; without any, all of c is with the bounds.
+  set_duals(result, p, A, row_duals, -1 / p.cost_scale, c);
   result.x = std::move(x);
   result.objective = dot(c.data(), result.x.data(), A.cols());
 }

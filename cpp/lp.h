@@ -12,7 +12,8 @@ namespace pyregions {
 struct LpResult {
   enum class Status { optimal, infeasible, unbounded, bound_reached, failed } status = Status::failed;
   Vector x;            // primal point (or ray when unbounded and a ray is known)
-  Vector row_duals;    // >= 0 for rows A x <= b of a maximisation; Farkas multipliers when infeasible
+  // Always set when optimal. >= 0 for rows A x <= b of a maximisation; Farkas multipliers, if known, when infeasible.
+  Vector row_duals;
   // Reduced costs: > 0 upper bound active, < 0 lower bound active. A^T row_duals + bound_duals = c (0 when infeasible).
   Vector bound_duals;
   std::vector<int> basis_rows;    // rows nonbasic at their bound

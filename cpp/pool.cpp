@@ -115,12 +115,12 @@ void run_threads(Run& run, int workers, const std::function<bool(Index)>& tick) 
 }  // namespace
 
 void parallel_for(Index count, int workers, const std::function<void(Index)>& job, std::atomic<bool>* stop,
-                  const std::function<bool(Index)>& tick) {
+                  const std::function<bool(Index)>& tick, bool apart) {
   std::atomic<bool> own_stop{false};
   Run run(count, job, stop ? stop : &own_stop);
-  const int useful = static_cast<int>(std::min<Index>(workers, count));
+  const int useful = static_cast<int>(std::min<Index>(std::max(workers, 1), count));
   // A single job still goes to a thread when the caller wants ticks and asked for several workers.
-  if (workers <= 1 || (useful <= 1 && !tick)) {
+  if (!apart && (workers <= 1 || (useful <= 1 && !tick))) {
     run_here(run, tick);
   } else if (count > 0) {
     run_threads(run, useful, tick);

@@ -198,17 +198,17 @@ std::vector<std::pair<Index, double>> Reducer::settle_with_lp(Index e) {
   if (!is_open(e) || lp.status != LpResult::Status::optimal) return multipliers;
   for (Index j = 0; j < R; ++j)
     if (lp.row_duals[s(j)] > 0) multipliers.emplace_back(j, lp.row_duals[s(j)]);
-  for (Index k = 0; k < K; ++k) {
+  for (Index k = 0; k < K; ++k) {  // not of the bound in question, whose dual is the rounding of the others
     const double dual = lp.bound_duals[s(k)];
-    if (dual < 0 && frame_.lower_row[s(k)] >= 0) multipliers.emplace_back(R + k, -dual);
-    if (dual > 0 && frame_.upper_row[s(k)] >= 0) multipliers.emplace_back(R + K + k, dual);
+    if (dual < 0 && frame_.lower_row[s(k)] >= 0 && e != R + k) multipliers.emplace_back(R + k, -dual);
+    if (dual > 0 && frame_.upper_row[s(k)] >= 0 && e != R + K + k) multipliers.emplace_back(R + K + k, dual);
   }
   prove({{e, multipliers}});
   if (!is_open(e) || frame_.kind != Frame::Kind::ambient) return multipliers;
   std::vector<std::pair<Index, double>> basis;
   for (const int j : lp.basis_rows) basis.emplace_back(j, 1.0);
   for (const int k : lp.basis_bounds) {
-    const bool upper = frame_.lower_row[s(k)] < 0 || (frame_.upper_row[s(k)] >= 0 && lp.bound_duals[s(k)] > 0);
+    const bool upper = e != R + K + k && (frame_.lower_row[s(k)] < 0 || (frame_.upper_row[s(k)] >= 0 && lp.bound_duals[s(k)] > 0));
     basis.emplace_back(upper ? R + K + k : R + k, 1.0);
   }
   prove_by_basis(e, basis);

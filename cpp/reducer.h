@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "lp.h"
+#include "exact_lp.h"
 #include "projection.h"
 #include "reduce.h"
 
@@ -78,9 +78,9 @@ class Reducer {
   std::vector<std::pair<Index, double>> settle_with_lp(Index entry);  // the multipliers over entries at the optimum
   void settle_exactly(Index entry);
   bool settle_by_refinement(Index entry, const NearestPoint& nearest);
-  bool settle_beside(Index entry);
-  bool settle_on(const std::vector<Index>& face, Index entry);
-  std::vector<Index> carried(const LpResult& lp, const std::vector<Index>& tight) const;
+  class FaceProgram;
+  bool settle_beside(Index entry, const Deadline& deadline);
+  bool settle_on(std::vector<Index> face, Index entry, const Deadline& deadline);
   Vector unit_row(Index entry) const;
   double slack(Index entry) const;  // at the centre
   bool settle_by_support(Index group, const std::vector<Index>& support);

@@ -41,12 +41,12 @@ inline __attribute__((always_inline)) bool approximate_inverse(const VertexRow<D
   return true;
 }
 
-// v = -R c and a bound on its error: the largest over k of sum_i |R_ki| r_i / (1 - g).
+// v = -R c and a bound on its error: the largest over k of sum_i |R_ki| r_i / (1 - g); infinite where anything overflows.
 template <int D>
 inline __attribute__((always_inline)) double solve(const VertexRow<D>* const* rows, const double (&inverse)[D][D],
                                                    const double (&constant)[D], const double (&constant_error)[D], double scale,
                                                    std::array<double, D>& v) {
-  double length = 0, residual[D], error = 0;
+  double length = 0, residual[D], error = 0, largest = 0;
   for (int k = 0; k < D; ++k) {
     double value = 0;
     for (int i = 0; i < D; ++i) value -= inverse[k][i] * constant[i];
@@ -62,13 +62,15 @@ inline __attribute__((always_inline)) double solve(const VertexRow<D>* const* ro
     }
     residual[i] = length == 0 ? std::fabs(constant[i]) + constant_error[i]
                               : (std::fabs(value) + gamma(D + 2) * size + rows[i]->a_error * length + constant_error[i]) * inflate(D) + underflow(D + 2);
+    largest = std::max(largest, residual[i]);
   }
   for (int k = 0; k < D; ++k) {
     double sum = 0;
     for (int i = 0; i < D; ++i) sum += std::fabs(inverse[k][i]) * residual[i];
+    if (!std::isfinite(sum)) return kInfinity;
     error = std::max(error, sum);
   }
-  return error == 0 ? 0 : error * scale + underflow(2 * D);
+  return largest == 0 ? 0 : error * scale + underflow(2 * D);
 }
 
 // >= |I - R B*|_inf over all exact rows B* within their bounds.
@@ -91,6 +93,7 @@ inline __attribute__((always_inline)) double defect(const VertexRow<D>* const* r
       spread += std::fabs(r) * rows[i]->a_error;
     }
     for (int j = 0; j < D; ++j) sum += std::fabs(entry[j]) + gamma(D + 2) * size[j];
+    if (!std::isfinite(sum + spread)) return kInfinity;
     g = std::max(g, sum + D * spread);
   }
   return g * inflate(3 * D) + underflow(2 * D * D);

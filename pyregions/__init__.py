@@ -48,6 +48,7 @@ from .picture import plot_interactive, plot_regions  # noqa: E402
 from .polyhedron import Box, Polyhedron  # noqa: E402
 from .region import Region  # noqa: E402
 from .replay import Verification  # noqa: E402
+from .slices import line, lines, plane, polyline  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -73,7 +74,11 @@ __all__ = [
     "count_regions",
     "enumerate_regions",
     "from_torch",
+    "line",
+    "lines",
+    "plane",
     "plot_interactive",
     "plot_regions",
+    "polyline",
     "search_regions",
 ]

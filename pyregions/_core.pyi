@@ -236,8 +236,8 @@ def cells_at(
 
 most_inputs: int
 
-# subtrees: int8 (K, units), -1 undecided. detail: "count", "regions", "structure" or "faces". max_regions, time_limit: -1
-# for none. tick(found, part of the jobs done) -> go on. Returns count, open, tally, interrupted; patterns (words),
+# subtrees: int8 (K, units), -1 undecided. detail: "count", "regions", "structure" or "faces". max_regions, time_limit:
+# -1 for none. tick(found, part of the jobs done) -> go on. Returns count, open, tally, interrupted; patterns (words),
 # witnesses, bounded; structure (see CellStructure in cells.h).
 def enumerate(
     network: Network,
@@ -250,7 +250,12 @@ def enumerate(
     tick: Callable[[int, float], bool] | None,
 ) -> dict[str, Any]: ...
 
+# p, q (M, d); per line x = p + t (q - p), low <= t <= high, the same with structure, in ascending order.
+def lines(network: Network, p: F64, q: F64, low: float, high: float, workers: int) -> list[dict[str, Any]]: ...
+
 class ExactVertices:
     def __init__(self, network: Network, domain: Domain, pattern: U8) -> None: ...
-    def meet(self, rows: Sequence[int]) -> tuple[list[int], list[int], int]: ...  # (x + M u) / denominator
-    def form(self, row: int) -> tuple[list[int], int]: ...  # a.x + c up to a positive factor; frame rows >= 0 inside
+    # (x + M u) / denominator
+    def meet(self, rows: Sequence[int]) -> tuple[list[int], list[int], int]: ...
+    # a.x + c up to a positive factor; the frame's rows are >= 0 inside
+    def form(self, row: int) -> tuple[list[int], int]: ...

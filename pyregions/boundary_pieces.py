@@ -65,7 +65,8 @@ def boundary_pieces(complex: RegionComplex, classes: Sequence[int] | None) -> Bo
 
     outputs = complex.network.outputs
     chosen = list(range(outputs)) if classes is None else [int(k) for k in classes]
-    if len(set(chosen)) != len(chosen) or any(not 0 <= k < outputs for k in chosen) or (outputs > 1 and len(chosen) < 2):
+    known = len(set(chosen)) == len(chosen) and all(0 <= k < outputs for k in chosen)
+    if not known or (outputs > 1 and len(chosen) < 2):
         raise ValueError(f"classes must be at least two distinct outputs among 0 to {outputs - 1}, got {classes!r}")
     if not complex.complete:
         raise ValueError("the complex is incomplete; resume the enumeration first")
@@ -80,8 +81,8 @@ def boundary_pieces(complex: RegionComplex, classes: Sequence[int] | None) -> Bo
             pattern = regions.pattern(int(structure.facet_region[facet]))[:units]
             pieces.append((complex.index_of(pattern), pair, int(facet)))
     vertices, rays = [], []
-    for _, _, facet in pieces:
-        own = _vertices_of_facet(structure, facet)
+    for _, _, held in pieces:
+        own = _vertices_of_facet(structure, held)
         far = structure.far[own]
         vertices.append(structure.vertices[own[~far]])
         rays.append(structure.vertices[own[far]])
@@ -99,8 +100,10 @@ def _top_pair(
 ) -> tuple[int, int] | None:
     """The pair of outputs that tie for the largest on a facet, None if the facet is no tie of largest ones."""
     structure = regions.structure
-    bounds = structure._raw["label_offsets"]
-    tied = {int(u) - units for u in structure._raw["labels"][bounds[facet] : bounds[facet + 1]] if u >= units}
+    bounds, labels = structure._raw["label_offsets"], structure._raw["labels"]
+    # Seen from both sides: where outputs tie on a whole region, its own facets do not carry the label.
+    sides = (facet, int(structure.facet_partner[facet]))
+    tied = {int(u) - units for side in sides for u in labels[bounds[side] : bounds[side + 1]] if u >= units}
     if not tied:
         return None
     if pairs == [(0, 0)]:

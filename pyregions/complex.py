@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arguments import EXACT_BUDGET, plain_floats
+from .arguments import EXACT_BUDGET, check_tie, plain_floats
 from .cell import F64, DomainRows, NoInterior
 from .errors import OutsideDomainError, UndecidedError, core_errors
 from .network import Network
@@ -155,7 +155,8 @@ def _run(
 
     count = int(workers or _core.available_cpus())
     with core_errors():
-        found = _core.enumerate(network._core, rows.core(), subtrees, detail, count, limit, seconds, tick)
+        ticks = None if report is None else tick
+        found = _core.enumerate(network._core, rows.core(), subtrees, detail, count, limit, seconds, ticks)
     if progress is True:
         print(f"\rregions: {found['count']}" + " " * 30, file=sys.stderr, flush=True)
     return found
@@ -302,11 +303,13 @@ class RegionComplex(Sequence[ComplexRegion]):
     def patterns(self) -> U8:
         """The patterns (n, units), one byte per unit."""
         units = self.network.units
-        return frozen(np.unpackbits(self.packed_patterns, axis=1, count=units, bitorder="little"))
+        bits: U8 = frozen(np.unpackbits(self.packed_patterns, axis=1, count=units, bitorder="little"))
+        return bits
 
     def pattern(self, index: int) -> U8:
         """The pattern (units,) of one region."""
-        return np.unpackbits(self.packed_patterns[index], count=self.network.units, bitorder="little")
+        bits: U8 = np.unpackbits(self.packed_patterns[index], count=self.network.units, bitorder="little")
+        return bits
 
     @cached_property
     def _index(self) -> dict[bytes, int]:
@@ -338,6 +341,7 @@ class RegionComplex(Sequence[ComplexRegion]):
         OnBoundaryError, OutsideDomainError
             Naming the point.
         """
+        check_tie(tie)
         points, single = self.network._points(x)
         rows, core = self._rows, self._rows.core()
         for k, point in enumerate(points):
@@ -345,7 +349,7 @@ class RegionComplex(Sequence[ComplexRegion]):
             if error is not None:
                 raise error if single else OutsideDomainError(f"point {k}: {error}")
         value, bound = self.network._core.preactivations(points)
-        clear = (np.abs(value) > bound).all(axis=1)
+        clear = np.asarray((np.abs(value) > bound).all(axis=1))
         keys = np.packbits(value > 0, axis=1, bitorder="little")
         found = np.empty(len(points), dtype=np.int64)
         for k in range(len(points)):
@@ -538,7 +542,7 @@ class RegionComplex(Sequence[ComplexRegion]):
         return boundary_pieces(self, classes)
 
     def to_dataframe(self) -> Any:
-        """One row per region as a pandas DataFrame: pattern (as a string of 0 and 1), witness, bounded, volume, facets."""
+        """A pandas DataFrame, one row per region: pattern (a string of 0 and 1), witness, bounded, facets, volume."""
         from .complex_file import dataframe
 
         return dataframe(self)

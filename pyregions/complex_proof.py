@@ -47,7 +47,8 @@ class ComplexProof:
         )
         lines = [proof, "checks:"]
         if self.domain_volume is not None:
-            lines.append(f"  volume {self.volume:.12g} +- {self.volume_error:.1e}, the domain's {self.domain_volume:.12g}")
+            volume = f"{self.volume:.12g} +- {self.volume_error:.1e}"
+            lines.append(f"  volume {volume}, the domain's {self.domain_volume:.12g}")
         expected = "" if self.euler_expected is None else f", expected {self.euler_expected}"
         lines.append(f"  Euler sum over all faces {self.euler}{expected}")
         lines.append(f"  mean degree of the dual graph {self.mean_degree:.3f}")
@@ -77,7 +78,7 @@ def prove(complex: RegionComplex, sample: int | None, replay: bool, workers: int
     volume, error = float(structure.volumes.sum()), float(structure.volume_errors.sum())
     domain_volume = float(np.prod(rows.upper - rows.lower)) if box else None
     if domain_volume is not None and abs(volume - domain_volume) > error + 1e-12 * domain_volume:
-        raise VerificationError("volume", f"the regions' volumes sum to {volume} +- {error}, the box has {domain_volume}")
+        raise VerificationError("volume", f"the regions' sum to {volume} +- {error}, the box has {domain_volume}")
     bounded = bool(complex.bounded.all())
     expected = 1 if bounded else ((-1) ** dim if nothing else None)
     if expected is not None and euler != expected:

@@ -55,7 +55,8 @@ def merge(complex: RegionComplex, adjacent_only: bool) -> LinearRegions:
     pairs = [(a, b) for a, b in complex.structure.edges if equal.same(int(a), int(b))]
     joined = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     ones = np.ones(len(joined), dtype=bool)
-    _, pieces = connected_components(coo_array((ones, (joined[:, 0], joined[:, 1])), shape=(count, count)), directed=False)
+    graph = coo_array((ones, (joined[:, 0], joined[:, 1])), shape=(count, count))
+    _, pieces = connected_components(graph, directed=False)
     convex_piece = {int(p): _is_convex(complex, np.flatnonzero(pieces == p)) for p in _large(pieces)}
     labels = pieces
     if not adjacent_only:

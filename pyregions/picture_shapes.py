@@ -54,7 +54,7 @@ def check_drawable(network: Network) -> None:
     """ValueError unless the network has 1, 2 or 3 inputs."""
     if network.inputs > 3:
         raise ValueError(
-            f"the network has {network.inputs} inputs; regions are drawn for 1, 2 or 3 (look at a plane of it instead)"
+            f"the network has {network.inputs} inputs; regions are drawn for 1, 2 or 3; look at a plane of it (plane)"
         )
 
 
@@ -92,8 +92,8 @@ def view_of(complex: RegionComplex) -> View:
     """
     check_complex(complex)
     everything = np.arange(len(complex))
-    if complex.bounded.all():
-        points = complex.structure.vertices
+    points = complex.structure.vertices
+    if complex.bounded.all() and np.isfinite(points).all():
         return View(complex, complex, everything, points.min(axis=0), points.max(axis=0), False)
     lower, upper = _window(complex)
     rows = complex._rows
@@ -124,8 +124,8 @@ def _window(complex: RegionComplex) -> tuple[F64, F64]:
     """A box around the finite vertices (few that lie very far out aside), (lower, upper)."""
     structure = complex.structure
     _, first = np.unique(structure.vertex_id, return_index=True)
-    first = first[~structure.far[first]]
-    points = structure.vertices[first]
+    points = structure.vertices[first[~structure.far[first]]]
+    points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         points = np.array([region.witness for region in complex])  # parallel hyperplanes only
     low, high = points.min(axis=0), points.max(axis=0)

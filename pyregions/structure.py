@@ -85,8 +85,8 @@ class Structure:
         return tuple(out)
 
     @cached_property
-    def _pairing(self) -> tuple[I64, I64]:
-        """(facets, partners): for every facet its partner by equal keys, -1 where it is alone."""
+    def facet_partner(self) -> I64:
+        """(F,) the same facet as seen from the region across, -1 where there is none."""
         keys = _pairs(self._raw["facet_keys"])
         order = np.argsort(keys, kind="stable")
         partner = np.full(len(keys), -1, dtype=np.int64)
@@ -96,17 +96,14 @@ class Structure:
         partner[order[first + 1]] = order[first]
         inside = self.facet_unit >= 0
         partner[~inside] = -1
-        return order, partner
-
-    @cached_property
-    def facet_partner(self) -> I64:
-        """(F,) the same facet as seen from the region across, -1 where there is none."""
-        return frozen(self._pairing[1])
+        out: I64 = frozen(partner)
+        return out
 
     @cached_property
     def facet_neighbor(self) -> I64:
         partner = self.facet_partner
-        return frozen(np.where(partner >= 0, self.facet_region[partner], -1))
+        neighbor: I64 = frozen(np.where(partner >= 0, self.facet_region[partner], -1))
+        return neighbor
 
     def neighbors_of(self, region: int) -> list[int]:
         """Regions across the facets of one, in the order of its facets."""
@@ -121,14 +118,16 @@ class Structure:
 
     @cached_property
     def vertex_id(self) -> I64:
-        return frozen(np.unique(_pairs(self._raw["vertex_keys"]), return_inverse=True)[1].astype(np.int64))
+        ids: I64 = frozen(np.unique(_pairs(self._raw["vertex_keys"]), return_inverse=True)[1].astype(np.int64))
+        return ids
 
     @cached_property
     def edges(self) -> I64:
         """Pairs (E, 2) of regions that share a facet, each shared facet once, and the smaller index first."""
         seen = np.flatnonzero(self.facet_partner > np.arange(len(self.facet_partner)))
         pairs = np.stack([self.facet_region[seen], self.facet_neighbor[seen]], axis=1)
-        return frozen(np.sort(pairs, axis=1))
+        out: I64 = frozen(np.sort(pairs, axis=1))
+        return out
 
     def graph(self) -> Any:
         """The dual graph as a networkx graph."""

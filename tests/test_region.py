@@ -411,6 +411,64 @@ def test_units_that_depend_on_others_up_to_rounding_are_told_apart(inputs, facto
             assert report.counts["facets"] == len(region.facets) and not report.without_certificate
 
 
+def beside_bounds(inputs, seed):
+    """Some units are coordinates minus 1, up to rounding: their hyperplanes nearly are the box's."""
+    rng = np.random.default_rng(seed)
+    W, b = rng.normal(size=(2 * inputs, inputs)), 0.3 * rng.normal(size=2 * inputs)
+    for i in range(4):
+        factor = rng.choice([1.0, 0.7, 3.0])
+        rounding = 2.0**-52 * rng.integers(-2, 3, size=inputs) * (rng.random(inputs) < 0.5)
+        W[i] = factor * (rng.choice([-1.0, 1.0]) * np.eye(inputs)[i // 2] + rounding)
+        b[i] = -factor * (1 + 2.0**-52 * rng.integers(-1, 2))
+    net = pr.Network.from_arrays([(W, b), (rng.normal(size=(4, 2 * inputs)), np.zeros(4))])
+    return net, rng.uniform(-0.5, 0.5, inputs)
+
+
+@pytest.mark.parametrize(("seed", "facets"), [(1, 52), (2, 50), (5, 45), (6, 48), (7, 48), (8, 49)])
+def test_a_bound_does_not_imply_itself(seed, facets):
+    """The float dual of a bound that was lifted is rounding of the others' duals; no proof may rest on it."""
+    net, x = beside_bounds(13, seed)
+    region = net.region(x, domain=pr.Box(-1, 1))
+    assert len(region.facets) == facets
+    report = region.verify()
+    assert report.counts["facets"] == facets and not report.without_certificate
+
+
+@pytest.mark.parametrize("inputs", [24, 48])
+def test_units_beside_the_bounds_of_a_box_are_told_apart(inputs):
+    for seed in range(4):
+        net, x = beside_bounds(inputs, seed)
+        region = net.region(x, domain=pr.Box(-1, 1), exact_budget=2)
+        assert region.verify().counts["facets"] == len(region.facets)
+
+
+@pytest.mark.parametrize(("seed", "domain"), [(1, None), (1, pr.Box(-1, 1)), (4, None), (9, pr.Box(-1, 1))], ids=str)
+def test_chains_of_sums_meet_on_a_face_without_interior(seed, domain):
+    """Units 8 to 13 lie between neighbours among units 0 to 6 up to rounding: one tie shares walls with the next."""
+    rng = np.random.default_rng(seed)
+    W, b = rng.normal(size=(48, 24)), 0.3 * rng.normal(size=48)
+    V, c = rng.normal(size=(24, 48)), 0.3 * rng.normal(size=24)
+    for i in range(6):
+        W[i + 8], b[i + 8] = 0.7 * W[i] + 0.3 * W[i + 1], 0.7 * b[i] + 0.3 * b[i + 1]
+    out = rng.normal(size=(4, 48))[:, :24] if seed == 4 else rng.normal(size=(4, 24))
+    net = pr.Network.from_arrays([(W, b), (V, c), (out, np.zeros(4))])
+    region = net.region(rng.uniform(-0.5, 0.5, 24), domain=domain, exact_budget=2)
+    assert region.verify().counts["facets"] == len(region.facets)
+
+
+@pytest.mark.parametrize("seed", [115, 166])
+def test_an_optimum_without_good_duals_is_a_proposal_too(seed):
+    """Units of sizes 2^-40 to 2^40, half of them -0.7 times the first, up to rounding, and a second layer."""
+    rng = np.random.default_rng(seed)
+    W, b = rng.normal(size=(28, 14)), 0.3 * rng.normal(size=28)
+    W[14:], b[14:] = -0.7 * W[0], -0.7 * b[0]
+    size = 2.0 ** rng.integers(-40, 41, 28)
+    V, c = rng.normal(size=(14, 28)), 0.3 * rng.normal(size=14)
+    net = pr.Network.from_arrays([(W * size[:, None], b * size), (V, c), (rng.normal(size=(3, 14)), np.zeros(3))])
+    region = net.region(rng.uniform(0.05, 0.5, 14), domain=pr.Box(0, 1))
+    assert region.verify().counts["facets"] == len(region.facets)
+
+
 def test_a_budget_that_is_spent_names_the_rows():
     """Sums and differences of integer units through one point meet in ties, and no time is left for exact solves."""
     rng = np.random.default_rng(0)

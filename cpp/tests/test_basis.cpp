@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "cells.h"
+#include "make_cells.h"
 
 using namespace pyregions;
 using namespace pyregions::testing;

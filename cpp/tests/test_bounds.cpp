@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "cells.h"
+#include "make_cells.h"
 
 using namespace pyregions;
 using namespace pyregions::testing;

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "cells.h"
+#include "make_cells.h"
 
 using namespace pyregions;
 using namespace pyregions::testing;

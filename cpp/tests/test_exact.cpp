@@ -4,7 +4,7 @@
 #include <limits>
 #include <random>
 
-#include "cells.h"
+#include "make_cells.h"
 #include "exact_rung.h"
 #include "exact_solve.h"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cells.h"
+#include "make_cells.h"
 
 using namespace pyregions;
 using namespace pyregions::testing;

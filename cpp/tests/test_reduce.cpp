@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "cells.h"
+#include "make_cells.h"
 #include "lp.h"
 
 using namespace pyregions;
