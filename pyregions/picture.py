@@ -57,7 +57,7 @@ def plot_regions(
     Parameters
     ----------
     complex : RegionComplex
-        Of a network with 1, 2 or 3 inputs.
+        Of a network with 1, 2 or 3 inputs; for more, ``plane(...).complex``.
     color : "pattern", "class", "inradius", "facets", or array_like (n,)
         "pattern": a few colours, different across every facet. "class": the largest output (the sign of a single one)
         at the witness; in two dimensions a region is cut where the class changes inside. "inradius": the radius of the
