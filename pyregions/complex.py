@@ -297,7 +297,7 @@ class RegionComplex(Sequence[ComplexRegion]):
     def packed_patterns(self) -> U8:
         """The patterns as bits, unit u in bit u % 8 of byte u // 8: (n, ceil(units / 8)) uint8."""
         size = (self.network.units + 7) // 8
-        return self._words.view(np.uint8).reshape(len(self), -1)[:, :size]
+        return self._words.view(np.uint8).reshape(len(self), 8 * self._words.shape[1])[:, :size]
 
     @cached_property
     def patterns(self) -> U8:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from .network_file import network_arrays, network_of_arrays
 from .polyhedron import Box, Domain, Polyhedron
-from .store import write_arrays
+from .store import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from .complex import RegionComplex
@@ -44,8 +45,10 @@ def read_complex(path: str | os.PathLike[str]) -> RegionComplex:
     from .complex import RegionComplex
     from .network import Network
 
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+    try:
+        arrays = read_arrays(Path(path))
+    except (AttributeError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{str(path)!r} is not a complex ({error})") from None
     if "complex_format" not in arrays or int(arrays["complex_format"]) != FORMAT:
         raise ValueError(f"{str(path)!r} is not a complex that this version wrote")
     prefix = "network_"

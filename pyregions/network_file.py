@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,7 +64,7 @@ def write_network(network: Network, path: str | os.PathLike[str]) -> None:
 def read_network(path: str | os.PathLike[str]) -> tuple[int, list[AffineNode | HingeNode], tuple[int, ...]]:
     """The arguments of :class:`Network` from a file; ValueError if it holds none."""
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             return network_of_arrays(file)
-    except (KeyError, AttributeError, TypeError) as error:
+    except (KeyError, AttributeError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} does not hold a pyregions network ({error})") from None
