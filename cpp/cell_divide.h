@@ -109,7 +109,9 @@ void CellSplitter<D, W>::find_edges(const Node& node) {
     below_words_.clear();
     for (const int i : above_) above_words_.push_back(entries[static_cast<std::size_t>(i)].on.words[0]);
     for (const int i : below_) below_words_.push_back(entries[static_cast<std::size_t>(i)].on.words[0]);
-    edges_by_count(above_words_.data(), static_cast<int>(above_.size()), below_words_.data(), static_cast<int>(below_.size()), D - 1, edges_);
+    edges_.resize(above_.size() * below_.size() + 1);
+    edges_.resize(static_cast<std::size_t>(edges_by_count(above_words_.data(), static_cast<int>(above_.size()), below_words_.data(),
+                                                          static_cast<int>(below_.size()), D - 1, edges_.data())));
   } else {
     for (std::size_t i = 0; i < above_.size(); ++i)
       for (std::size_t j = 0; j < below_.size(); ++j)

@@ -5,9 +5,34 @@ namespace pyregions {
 
 namespace {
 
-// R, an approximate inverse of the rows' coefficients, by Gauss-Jordan elimination; rows are compared by their largest entry.
+// R, an approximate inverse of the rows' coefficients: by cofactors in at most three dimensions, which takes no branches,
+// else by Gauss-Jordan elimination, the rows compared by their largest entry.
 template <int D>
 inline __attribute__((always_inline)) bool approximate_inverse(const VertexRow<D>* const* rows, double (&inverse)[D][D]) {
+  if constexpr (D == 1) {
+    inverse[0][0] = 1 / rows[0]->a[0];
+    return true;
+  } else if constexpr (D == 2) {
+    const auto &p = rows[0]->a, &q = rows[1]->a;
+    const double factor = 1 / (p[0] * q[1] - p[1] * q[0]);
+    inverse[0][0] = q[1] * factor;
+    inverse[0][1] = -p[1] * factor;
+    inverse[1][0] = -q[0] * factor;
+    inverse[1][1] = p[0] * factor;
+    return true;
+  } else if constexpr (D == 3) {
+    double determinant = 0;
+    for (std::size_t i = 0; i < 3; ++i) {  // column i is the cross product of the other two rows over the determinant
+      const auto &p = rows[(i + 1) % 3]->a, &q = rows[(i + 2) % 3]->a;
+      for (std::size_t k = 0; k < 3; ++k) inverse[k][i] = p[(k + 1) % 3] * q[(k + 2) % 3] - p[(k + 2) % 3] * q[(k + 1) % 3];
+      if (i == 0)
+        for (std::size_t k = 0; k < 3; ++k) determinant += rows[0]->a[k] * inverse[k][0];
+    }
+    const double factor = 1 / determinant;
+    for (auto& row : inverse)
+      for (double& entry : row) entry *= factor;
+    return true;
+  }
   double work[D][2 * D];
   for (int i = 0; i < D; ++i)
     for (int k = 0; k < D; ++k) {
@@ -146,13 +171,17 @@ PYREGIONS_MEET(7)
 PYREGIONS_MEET(8)
 #undef PYREGIONS_MEET
 
-PYREGIONS_CLONES void edges_by_count(const std::uint64_t* first, int first_count, const std::uint64_t* second,
-                                     int second_count, int least, std::vector<std::pair<int, int>>& pairs) {
+PYREGIONS_CLONES int edges_by_count(const std::uint64_t* first, int first_count, const std::uint64_t* second, int second_count,
+                                    int least, std::pair<int, int>* pairs) {
+  int count = 0;
   for (int i = 0; i < first_count; ++i) {
     const std::uint64_t rows = first[i];
-    for (int j = 0; j < second_count; ++j)
-      if (__builtin_popcountll(rows & second[j]) >= least) pairs.emplace_back(i, j);
+    for (int j = 0; j < second_count; ++j) {
+      pairs[count] = {i, j};
+      count += __builtin_popcountll(rows & second[j]) >= least;
+    }
   }
+  return count;
 }
 
 // |fl(a.x + c) - (a*.x* + c*)| for |a* - a| <= a_error, |c* - c| <= c_error, |x* - x| <= e coordinatewise:

@@ -68,9 +68,10 @@ struct Vertex {
 template <int D>
 bool meet(const VertexRow<D>* const* rows, Vertex<D>& out);
 
-// The pairs (i, j) of vertices, i of the first list and j of the second, with at least `least` rows in common.
-void edges_by_count(const std::uint64_t* first, int first_count, const std::uint64_t* second, int second_count, int least,
-                    std::vector<std::pair<int, int>>& pairs);
+// The pairs (i, j) of vertices, i of the first list and j of the second, with at least `least` rows in common; their number.
+// pairs holds room for one more than all of them.
+int edges_by_count(const std::uint64_t* first, int first_count, const std::uint64_t* second, int second_count, int least,
+                   std::pair<int, int>* pairs);
 
 // Signs of K forms, stored by coefficient with a stride, at a vertex: bits of those certainly > 0, certainly < 0, and
 // open (neither, nor certainly 0). thresholds: `slope_x`, `slope_error`, `constant` with |value - exact| <= slope_x |x|_inf
