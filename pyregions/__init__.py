@@ -45,10 +45,11 @@ from .exact import AffineNode, HingeNode  # noqa: E402
 from .from_torch import from_torch  # noqa: E402
 from .network import Network  # noqa: E402
 from .picture import plot_interactive, plot_regions  # noqa: E402
+from .picture_plane import plot_plane  # noqa: E402
 from .polyhedron import Box, Polyhedron  # noqa: E402
 from .region import Region  # noqa: E402
 from .replay import Verification  # noqa: E402
-from .slices import line, lines, plane, polyline  # noqa: E402
+from .slices import line, lines, plane, plane_through, polyline  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -77,7 +78,9 @@ __all__ = [
     "line",
     "lines",
     "plane",
+    "plane_through",
     "plot_interactive",
+    "plot_plane",
     "plot_regions",
     "polyline",
     "search_regions",

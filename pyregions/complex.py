@@ -55,7 +55,8 @@ def enumerate_regions(
     workers : int, optional
         Threads; by default the CPUs that this process may use. The result does not depend on it.
     progress : bool or callable
-        True reports on standard error; a callable gets the regions found and the part of the jobs that is done.
+        True reports on standard error; a callable gets the regions found and the part of the jobs that is done. Jobs
+        are subtrees cut beforehand; they differ in size, so this is no forecast.
 
     Returns
     -------
@@ -163,7 +164,7 @@ def _run(
 
 
 def _report(found: int, done: float) -> None:
-    print(f"\rregions: {found} ({100 * done:.0f} % of the tree)", end="", file=sys.stderr, flush=True)
+    print(f"\rregions: {found} ({100 * done:.0f} % of the jobs)", end="", file=sys.stderr, flush=True)
 
 
 class ComplexRegion:
@@ -531,6 +532,8 @@ class RegionComplex(Sequence[ComplexRegion]):
 
     def decision_boundary(self, classes: Sequence[int] | None = None) -> BoundaryPieces:
         """Where two classes tie for the largest output: polyhedral pieces of dimension d - 1 and their adjacency.
+
+        Ties along the domain's boundary are no pieces; of a region where two outputs tie throughout, its facets are.
 
         Parameters
         ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .picture_colors import (
     Scale,
     Shading,
     class_colors,
+    class_names,
     classes_of,
     palette,
     ramp,
@@ -90,13 +92,14 @@ def plot_regions(
     view = view_of(complex)
     with styled():
         axes = _axes_for(complex.network.inputs, axes)
-        _draw(axes, view, shading.colors[view.index], isinstance(color, str) and color == "class")
+        shown = _draw(axes, view, shading.colors[view.index], isinstance(color, str) and color == "class")
         notes = view.notes()
         if boundary and complex.complete:
             _draw_boundary(axes, view)
         elif boundary:
             notes.append("no decision boundary: it needs all regions")
-        _draw_key(axes, shading)
+        further = tuple(name for name in sorted(shown) if name not in shading.names)
+        _draw_key(axes, replace(shading, names=shading.names + further))
         axes.set_title("\n".join(notes), loc="left")
     return axes.figure  # type: ignore[no-any-return]
 
@@ -111,15 +114,16 @@ def _axes_for(dim: int, axes: Any) -> Any:
     return axes
 
 
-def _draw(axes: Any, view: View, colors: F64, by_class: bool) -> None:
-    """The regions in their colours (K, 3)."""
+def _draw(axes: Any, view: View, colors: F64, by_class: bool) -> set[tuple[str, str]]:
+    """The regions in their colours (K, 3); returns names and colours of classes that win in parts of regions only."""
     dim = view.whole.network.inputs
+    if dim == 2:
+        return _draw_polygons(axes, view, colors, by_class)
     if dim == 1:
         _draw_curves(axes, view, colors)
-    elif dim == 2:
-        _draw_polygons(axes, view, colors, by_class)
     else:
         _draw_facets(axes, view, colors)
+    return set()
 
 
 def _width(count: int) -> float:
@@ -165,17 +169,17 @@ def _draw_curves(axes: Any, view: View, colors: F64) -> None:
 # ---- two inputs
 
 
-def _draw_polygons(axes: Any, view: View, colors: F64, by_class: bool) -> None:
-    """One polygon per region; by class a further one for every part of another class."""
+def _draw_polygons(axes: Any, view: View, colors: F64, by_class: bool) -> set[tuple[str, str]]:
+    """One polygon per region; by class a further one for every part of another class, whose names come back."""
     from matplotlib.collections import PolyCollection
 
     polygons = region_polygons(view.shown.structure)
     line: dict[str, Any] = {"edgecolors": "white", "linewidths": _width(len(polygons))}
     axes.add_collection(PolyCollection(polygons, facecolors=colors, zorder=1, **line), autolim=False)
-    if by_class:
-        parts, words = _other_parts(view, polygons)
-        if parts:
-            axes.add_collection(PolyCollection(parts, facecolors=words, zorder=1.5, **line), autolim=False)
+    parts, named = _other_parts(view, polygons) if by_class else ([], [])
+    if parts:
+        words = [word for _, word in named]
+        axes.add_collection(PolyCollection(parts, facecolors=words, zorder=1.5, **line), autolim=False)
     axes.set_xlim(view.lower[0], view.upper[0])
     axes.set_ylim(view.lower[1], view.upper[1])
     side = view.upper - view.lower
@@ -185,11 +189,13 @@ def _draw_polygons(axes: Any, view: View, colors: F64, by_class: bool) -> None:
         edge.set_visible(False)
     axes.set_xlabel("input 0")
     axes.set_ylabel("input 1")
+    return set(named)
 
 
-def _other_parts(view: View, polygons: list[F64]) -> tuple[list[F64], list[str]]:
-    """Parts of regions in which another class wins than at the witness, and their colours."""
+def _other_parts(view: View, polygons: list[F64]) -> tuple[list[F64], list[tuple[str, str]]]:
+    """Parts of regions in which another class wins than at the witness, with its name and colour."""
     outputs = view.whole.network.outputs
+    names = class_names(outputs)
     words, found = class_colors(outputs), classes_of(view.whole)[view.index]
     values = view.whole.network(np.vstack(polygons))
     parts, out = [], []
@@ -200,7 +206,7 @@ def _other_parts(view: View, polygons: list[F64]) -> tuple[list[F64], list[str]]
         for winner, part in class_parts(polygon, values[starts[k] : starts[k + 1]]):
             if winner != found[k]:
                 parts.append(part)
-                out.append(words[winner])
+                out.append((names[winner], words[winner]))
     return parts, out
 
 

@@ -205,7 +205,8 @@ def class_parts(polygon: F64, values: F64) -> list[tuple[int, F64]]:
     (1, [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]])
     """
     level = scores(values)
-    best = [int(k) for k in np.flatnonzero((level == level.max(axis=1, keepdims=True)).any(axis=0))]
+    # A class may win in the middle without winning at a corner; not so one that another beats at all of them.
+    best = [k for k in range(level.shape[1]) if not (level > level[:, [k]]).all(axis=0).any()]
     parts = []
     for winner in best:
         cut = np.hstack([polygon, level])

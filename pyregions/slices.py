@@ -325,3 +325,43 @@ def _rectangle(extent: float | tuple[Interval, Interval] | None) -> Domain:
     if array.shape == (2, 2) and (array[:, 0] < array[:, 1]).all():
         return Box(array[:, 0], array[:, 1])
     raise ValueError(f"extent must be a positive number, two intervals ((s0, s1), (t0, t1)) or None, got {extent!r}")
+
+
+def plane_through(
+    network: Network, x: ArrayLike, y: ArrayLike, z: ArrayLike, margin: float = 0.5, workers: int | None = None
+) -> PlaneSlice:
+    """The plane through three points, at (0, 0), (1, 0) and (0, 1), with a margin around them.
+
+    Parameters
+    ----------
+    network : Network
+    x, y, z : array_like (d,) or of the network's input shape
+        Three images, say; not on one line.
+    margin : float
+        How far beyond the triangle's box the rectangle reaches.
+    workers : int, optional
+
+    Returns
+    -------
+    PlaneSlice
+        Its ``u`` and ``v`` are ``y - x`` and ``z - x`` rounded to doubles, and then taken exactly.
+
+    Raises
+    ------
+    ValueError
+        If the points lie on one line or the margin is negative.
+
+    Examples
+    --------
+    >>> import pyregions as pr
+    >>> net = pr.Network.from_arrays([([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, 0]), ([[1, 1, 1]], [0])])
+    >>> cut = pr.plane_through(net, [1, 0, 0], [0, 1, 0], [0, 0, 1])
+    >>> len(cut), cut.point([[1, 0], [0, 1]]).tolist()
+    (7, [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    """
+    if not margin >= 0:
+        raise ValueError(f"margin must be at least 0, got {margin}")
+    d, shape = network.inputs, network.input_shape
+    first, second, third = (point_array(p, d, name, shape) for p, name in ((x, "x"), (y, "y"), (z, "z")))
+    side = (-float(margin), 1 + float(margin))
+    return plane(network, first, second - first, third - first, (side, side), workers)

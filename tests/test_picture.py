@@ -376,3 +376,12 @@ def test_figures_save_as_vector_graphics(flat):
     out = io.BytesIO()
     pr.plot_regions(flat, "class").savefig(out, format="svg")
     assert b"<svg" in out.getvalue()
+
+
+def test_a_class_that_wins_inside_only() -> None:
+    """Outputs x, -x and 0.1: the third wins around 0, at no corner."""
+    square = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    values = np.stack([square[:, 0], -square[:, 0], np.full(4, 0.1)], axis=1)
+    parts = dict(shapes.class_parts(square, values))
+    assert sorted(parts) == [0, 1, 2]
+    assert np.ptp(parts[2], axis=0) == pytest.approx([0.2, 2.0])
