@@ -152,14 +152,14 @@ void CellSplitter<D, W>::divide(Level& level, const Node& node, std::int32_t row
     cut_.push_back({new_vertex(level, node, a, b, common, row), common});
     cut_.back().on.insert(slot);
   }
-  if (below) child(level, node, side, -1, slot, row, *below);
-  if (above) child(level, node, side, 1, slot, row, *above);
+  if (below) child(node, side, -1, slot, row, *below);
+  if (above) child(node, side, 1, slot, row, *above);
 }
 
 // A facet of the cell is one of the part iff it has a vertex strictly on the part's side.
 template <int D, int W>
-void CellSplitter<D, W>::child(Level& level, const Node& node, const std::vector<std::int8_t>& side, int sign, int slot,
-                               std::int32_t row, Node& out) {
+void CellSplitter<D, W>::child(const Node& node, const std::vector<std::int8_t>& side, int sign, int slot, std::int32_t row,
+                               Node& out) const {
   out.entries.clear();
   out.used = Set{};
   bool touched = false;
@@ -186,7 +186,6 @@ void CellSplitter<D, W>::child(Level& level, const Node& node, const std::vector
   out.row_of = node.row_of;
   if (static_cast<int>(out.row_of.size()) <= slot) out.row_of.resize(static_cast<std::size_t>(slot) + 1);
   out.row_of[static_cast<std::size_t>(slot)] = row;
-  (void)level;
 }
 
 }  // namespace pyregions

@@ -1,6 +1,9 @@
 // Layer 4, private to cells*.cpp. What is handed out of a leaf: its pattern, a point inside, its facets and vertices.
 #pragma once
 
+#include <cmath>
+#include <limits>
+
 #include "cell_explore.h"
 
 namespace pyregions {
@@ -39,7 +42,7 @@ bool CellSplitter<D, W>::strictly_inside(const Level& level, const Node& node, c
     }
     const double bound = (gamma(D + 2) * size + row.a_error * length + row.c_error) * inflate(D) + underflow(D + 2);
     const bool positive = row.id < 0 || bit(pattern.data(), row.id);
-    inside = inside && (positive ? value > bound : value < -bound);
+    inside = inside && std::isfinite(value) && (positive ? value > bound : value < -bound);
   });
   return inside;
 }
@@ -69,14 +72,12 @@ void CellSplitter<D, W>::emit_witness(const Level& level, const Node& node, cons
   regions_->witnesses.insert(regions_->witnesses.end(), x.begin(), x.end());
 }
 
-namespace {
-
-std::uint64_t mixed(std::uint64_t h, std::uint64_t word, std::uint64_t factor) {
+inline std::uint64_t mixed(std::uint64_t h, std::uint64_t word, std::uint64_t factor) {
   h = (h ^ word) * factor;
   return h ^ (h >> 29);
 }
 
-void append_key(const std::uint64_t* words, Index count, std::vector<std::uint64_t>& keys) {
+inline void append_key(const std::uint64_t* words, Index count, std::vector<std::uint64_t>& keys) {
   std::uint64_t a = 0x243f6a8885a308d3, b = 0x13198a2e03707344;  // digits of pi
   for (Index k = 0; k < count; ++k) {
     a = mixed(a, words[k], 0x9e3779b97f4a7c15);
@@ -85,8 +86,6 @@ void append_key(const std::uint64_t* words, Index count, std::vector<std::uint64
   keys.push_back(a);
   keys.push_back(b);
 }
-
-}  // namespace
 
 template <int D, int W>
 void CellSplitter<D, W>::emit_structure(const Level& level, const Node& node, bool far) {

@@ -4,7 +4,8 @@
 // composed coefficient of unit j is off by at most sum_t |W_t,j|_1 (max e + gamma(K) max m) + gamma(K) |b_j| (constants
 // only) + underflow(K): the model of network_kernels.h with the 1-norm of the weights and maxima over the live units of a
 // cell, two numbers per cell. They are looser than elementwise bounds by a factor of the fan-in at most, which costs
-// nothing: signs that they leave open are decided in integers, and generic signs are 1e6 times farther from 0.
+// nothing: signs that they leave open are decided in integers, and generic signs are 1e6 times farther from 0. Factors of
+// bounds are raised by kFloor where nonzero, so that no product of them is lost to underflow (see network_kernels.h).
 #include "cell_forms.h"
 
 #include <algorithm>
@@ -59,7 +60,7 @@ WeightSums::WeightSums(const Network& network) {
         } else {
           for (Index i = 0; i < term.map.in(); ++i) sum += std::fabs(term.map.dense(j, i));
         }
-        row_sums[at(j)] = sum * inflate(term.map.in());
+        row_sums[at(j)] = sum == 0 ? 0 : sum * inflate(term.map.in()) + kFloor;
       }
       sums.items += (diagonal ? 1 : term.map.in()) + 1;
       sums.row_sums.push_back(std::move(row_sums));
@@ -72,8 +73,7 @@ WeightSums::WeightSums(const Network& network) {
 FormComposer::FormComposer(const Network& network, std::shared_ptr<const WeightSums> sums, const Subspace& subspace)
     : network_(network), subspace_(subspace), d_(subspace.dim(network)), sums_(std::move(sums)) {}
 
-// The input as a form of itself, or of the coordinates of the subspace: then a direction's parts are summed, and the sum of
-// two or more is rounded.
+// The input as a form of itself, or of the coordinates of the subspace.
 std::shared_ptr<NodeForms> FormComposer::input(Index cells) const {
   const Index inputs = network_.inputs();
   auto forms = std::make_shared<NodeForms>();
@@ -90,16 +90,10 @@ std::shared_ptr<NodeForms> FormComposer::input(Index cells) const {
     for (Index c = 0; c < d_; ++c) {
       const Matrix& parts = subspace_.directions[at(c)];
       for (Index i = 0; i < inputs; ++i) {
-        double sum = 0, size = 0;
-        for (Index part = parts.rows() - 1; part >= 0; --part) {
-          sum += parts(part, i);
-          size += std::fabs(parts(part, i));
-        }
-        forms->values(first + c, i) = sum;
-        const bool rounded = parts.rows() > 1 && sum != parts(0, i);
-        const double rest = parts.rows() > 1 && !rounded ? size - std::fabs(parts(0, i)) : 0;
-        const double error = rounded ? gamma(parts.rows()) * size : rest * inflate(2);
-        forms->a_error(k, i) = std::max(forms->a_error(k, i), error);
+        double rest = 0;  // the first part is handed on, the others are its error
+        for (Index part = 1; part < parts.rows(); ++part) rest += std::fabs(parts(part, i));
+        forms->values(first + c, i) = parts(0, i);
+        forms->a_error(k, i) = std::max(forms->a_error(k, i), rest * inflate(parts.rows()));
       }
     }
   }
@@ -143,13 +137,15 @@ std::shared_ptr<NodeForms> FormComposer::held(const std::vector<Parent>& parents
     for (Index c = 0; c <= d_; ++c) multiply(forms->values.row(k * (d_ + 1) + c), from + c * width, slope.data(), width);
     for (Index j = 0; j < width; ++j) {
       const double s = std::fabs(slope[at(j)]);
-      double a = s * source.a_error(parent.cell, j), c = s * source.c_error(parent.cell, j);
-      if (rounded && !integral(s)) {
+      double a = source.a_error(parent.cell, j), c = source.c_error(parent.cell, j);
+      if (s == 0) {
+        a = c = 0;
+      } else if (rounded && !integral(s)) {
         double m = 0;
         for (Index i = 0; i < d_; ++i) m = std::max(m, std::fabs(from[i * width + j]));
         const double constant = std::fabs(from[d_ * width + j]);
-        a = (m == 0 && a == 0) ? 0 : (a + gamma(2) * s * m) * inflate(4) + underflow(2);
-        c = (constant == 0 && c == 0) ? 0 : (c + gamma(2) * s * constant) * inflate(4) + underflow(2);
+        a = m == 0 && a == 0 ? 0 : (s * a + gamma(2) * (s * m)) * inflate(4) + underflow(2);
+        c = constant == 0 && c == 0 ? 0 : (s * c + gamma(2) * (s * constant)) * inflate(4) + underflow(2);
       }
       forms->a_error(k, j) = a;
       forms->c_error(k, j) = c;
@@ -186,9 +182,9 @@ std::shared_ptr<NodeForms> FormComposer::affine(const StageForms& stage, int n, 
       const double a = largest(source.a_error.row(k), in), c = largest(source.c_error.row(k), in);
       const bool a_exact = copied || (m == 0 && a == 0), c_exact = copied || (constant == 0 && c == 0);
       if (!a_exact)
-        add_multiple(forms->a_error.row(k), sums.row_sums[t].data(), (a + gamma_k * m) * inflation, tiny, width);
+        add_multiple(forms->a_error.row(k), sums.row_sums[t].data(), (a + gamma_k * m) * inflation + kFloor, tiny, width);
       if (!c_exact)
-        add_multiple(forms->c_error.row(k), sums.row_sums[t].data(), (c + gamma_k * constant) * inflation, tiny, width);
+        add_multiple(forms->c_error.row(k), sums.row_sums[t].data(), (c + gamma_k * constant) * inflation + kFloor, tiny, width);
     }
   }
   for (Index k = 0; k < cells; ++k) {

@@ -63,6 +63,7 @@ class CellSplitter {
   // Appends the regions of the subtree to `regions`, and what stays unexplored to `open`.
   void run(Tree tree, RegionList& regions, std::vector<PartialPattern>& open);
   const EnumerationTally& tally() const { return tally_; }
+  Index reported() const { return reported_; }  // regions of this run that the others know of
 
  private:
   using Set = SlotSet<W>;
@@ -105,11 +106,16 @@ class CellSplitter {
 
   // Down the stages.
   void explore(std::vector<Cell>& cells, int stage);
+  void explore_children(Level& level);
+  void hand_over(Level& level, Cell cell);
   void split_stage(Cell& cell, Level& level);
   void emit_uncut(Cell& cell);
-  void find_candidates(Level& level, const Node& node);
-  void gather_candidates(Level& level);
-  void split(Level& level, std::size_t index, std::size_t free);
+  void find_open(const Level& level, const Node& node, Index chosen, Node& part) const;
+  void split_all(Level& level);
+  void release(Level& level, std::size_t vertices, std::size_t rows);
+  Index choose(const Level& level, const Node& node) const;
+  bool split(Level& level, std::size_t index, std::size_t free, std::size_t& first, std::size_t& second);
+  void leave(Level& level, const Node& node, bool unfinished);
   void finish(Level& level, const Node& node);
   Cell by_itself(const Level& level, const Node& node) const;
   void leave_open(const Words& pattern, int stage, const Level* level, const Node* node);
@@ -120,14 +126,27 @@ class CellSplitter {
   void divide(Level& level, const Node& node, std::int32_t row, const std::vector<std::int8_t>& side, Node* below, Node* above);
   void find_edges(const Node& node);
   std::int32_t new_vertex(Level& level, const Node& node, const Entry& a, const Entry& b, const Set& common, std::int32_t row);
-  void child(Level& level, const Node& node, const std::vector<std::int8_t>& side, int sign, int slot, std::int32_t row, Node& out);
+  void child(const Node& node, const std::vector<std::int8_t>& side, int sign, int slot, std::int32_t row, Node& out) const;
   VertexRow<D> unit_row(const Level& level, Index unit) const;
   void take_signs(Level& level, std::int32_t vertex, std::int32_t a, std::int32_t b);
+
+  // The beginning.
+  void make_simplex(Level& level, Node& node, std::vector<ExactVertex>& points);
+  std::int32_t take_frame_row(Level& level, Index k);
+  void clip(Level& level, Node& node, Index k, std::vector<ExactVertex>& points);
+
+  // Signs of units at vertices.
+  void find_candidates(Level& level, const Node& node);
+  void signs_of_stage(Level& level, const Node& node, std::size_t vertex, const FormBlock& all, const std::uint64_t* dead,
+                      std::uint64_t* above);
+  void keep_signs(Level& level, Index count, Index words);
+  void gather_candidates(Level& level);
+  void signs_of_candidates(Level& level, const Node& node, const Node& part, const Entry& entry, Index chosen);
 
   // Signs and vertices that floats leave open.
   ExactVertices& exact(Level& level);
   std::vector<RowId> rows_on(const Level& level, const Node& node, const Set& on) const;
-  void settle(Level& level, std::int32_t vertex, const std::vector<RowId>& rows, const FormBlock& forms, const std::vector<Index>* units,
+  void settle(Level& level, std::int32_t vertex, const std::vector<RowId>& rows, const FormBlock& forms, const std::vector<Index>& units,
               std::uint64_t* above, std::uint64_t* below, std::uint64_t* open);
   static Vertex<D> rounded(const ExactVertex& exact);
 

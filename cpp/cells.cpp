@@ -75,10 +75,9 @@ namespace {
 
 Enumeration enumerate_one(const Network& network, const std::shared_ptr<const WeightSums>& sums, const Subspace& subspace,
                           const Domain& domain, const std::vector<PartialPattern>& subtrees, const EnumerationOptions& options,
-                          const std::function<bool(Index, double)>& tick) {
+                          std::atomic<bool>& stop, const std::function<bool(Index, double)>& tick) {
   const DomainFrame frame(domain);
   const FormComposer composer(network, sums, subspace);
-  std::atomic<bool> stop{false};
   std::atomic<Index> found{0};
   EnumerationRun run{network, subspace, frame, composer, subtrees, options, {&stop, &found, options.max_regions}, nullptr};
   if (tick) run.tick = [&](double done) { return tick(found.load(), done); };
@@ -105,7 +104,8 @@ Enumeration enumerate_cells(const Network& network, const Subspace& subspace, co
                             const std::vector<PartialPattern>& subtrees, const EnumerationOptions& options,
                             const std::function<bool(Index, double)>& tick) {
   check_subtrees(network, subtrees);
-  return enumerate_one(network, std::make_shared<const WeightSums>(network), subspace, domain, subtrees, options, tick);
+  std::atomic<bool> stop{false};
+  return enumerate_one(network, std::make_shared<const WeightSums>(network), subspace, domain, subtrees, options, stop, tick);
 }
 
 std::vector<Enumeration> enumerate_lines(const Network& network, const Matrix& p, const Matrix& q, double low, double high,
@@ -128,9 +128,9 @@ std::vector<Enumeration> enumerate_lines(const Network& network, const Matrix& p
           line.directions[0](0, k) = sum;
           line.directions[0](1, k) = (a - (sum - part)) + (b - part);
         }
-        out[static_cast<std::size_t>(i)] = enumerate_one(network, sums, line, domain, all, alone, nullptr);
+        out[static_cast<std::size_t>(i)] = enumerate_one(network, sums, line, domain, all, alone, stop, nullptr);
       },
-      &stop, tick);
+      &stop, tick, true);
   return out;
 }
 

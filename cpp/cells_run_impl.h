@@ -2,6 +2,7 @@
 // one word of facets, and of sixteen where a cell has more than 64.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 
@@ -35,19 +36,28 @@ Subtree<D, kWide> widened(Subtree<D, 1> tree) {
   return wide;
 }
 
-// One job on a worker's splitter.
 template <int D, int W>
-void run_job(const EnumerationRun& run, CellSplitter<D, W>& splitter, const Subtree<D, W>& tree, RegionList& regions,
-             std::vector<PartialPattern>& open, EnumerationTally& tally) {
+std::unique_ptr<CellSplitter<D, W>> make_splitter(const EnumerationRun& run) {
+  return std::make_unique<CellSplitter<D, W>>(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
+}
+
+// One job on a worker's splitter, which is given up where it breaks off: its cells are of that job.
+template <int D, int W>
+void run_job(const EnumerationRun& run, std::unique_ptr<CellSplitter<D, W>>& splitter, const Subtree<D, W>& tree,
+             RegionList& regions, std::vector<PartialPattern>& open, EnumerationTally& tally) {
   try {
-    splitter.run(tree, regions, open);
+    if (!splitter) splitter = make_splitter<D, W>(run);
+    splitter->run(tree, regions, open);
   } catch (const TooManyFacets&) {
     if constexpr (W == 1) {
+      run.control.found->fetch_sub(splitter->reported(), std::memory_order_relaxed);
+      tally.add(splitter->tally());
+      splitter.reset();
       regions = RegionList{};
       open.clear();
-      CellSplitter<D, kWide> wide(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
+      std::unique_ptr<CellSplitter<D, kWide>> wide;
       run_job<D, kWide>(run, wide, widened<D>(tree), regions, open, tally);
-      tally.add(wide.tally());
+      tally.add(wide->tally());
     } else {
       throw std::invalid_argument("a cell has more than 1024 facets: cut the domain into parts");
     }
@@ -58,17 +68,17 @@ template <int D, int W>
 Enumeration enumerate_with(const EnumerationRun& run) {
   using Splitter = CellSplitter<D, W>;
   Enumeration result;
-  Splitter first(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
-  const StageCell<D, W> root = first.root();
+  const std::unique_ptr<Splitter> first = make_splitter<D, W>(run);
+  const StageCell<D, W> root = first->root();
   std::vector<Subtree<D, W>> jobs;
   for (const PartialPattern& subtree : run.subtrees) jobs.push_back({root, 0, &subtree});
   for (std::size_t before = 0; jobs.size() != before && static_cast<int>(jobs.size()) < run.options.jobs;) {
     before = jobs.size();
     std::vector<Subtree<D, W>> parts;
-    for (Subtree<D, W>& job : jobs) first.cut(std::move(job), kDepthStep, parts);
+    for (Subtree<D, W>& job : jobs) first->cut(std::move(job), kDepthStep, parts);
     jobs = std::move(parts);
   }
-  result.tally.add(first.tally());
+  result.tally.add(first->tally());
   std::vector<RegionList> lists(jobs.size());
   std::vector<std::vector<PartialPattern>> open(jobs.size());
   std::vector<std::unique_ptr<Splitter>> idle;
@@ -83,13 +93,12 @@ Enumeration enumerate_with(const EnumerationRun& run) {
         idle.pop_back();
       }
     }
-    if (!splitter) splitter = std::make_unique<Splitter>(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
-    EnumerationTally wide;
-    run_job<D, W>(run, *splitter, jobs[k], lists[k], open[k], wide);
+    EnumerationTally given_up;
+    run_job<D, W>(run, splitter, jobs[k], lists[k], open[k], given_up);
     jobs[k] = {};
     const std::lock_guard<std::mutex> lock(mutex);
-    result.tally.add(wide);
-    idle.push_back(std::move(splitter));
+    result.tally.add(given_up);
+    if (splitter) idle.push_back(std::move(splitter));
   };
   // After a stop every job is still run, if only to say what it leaves open.
   const auto tick = [&](Index done) {

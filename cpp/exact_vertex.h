@@ -23,7 +23,8 @@ using RowId = std::int32_t;
 constexpr RowId frame_row(Index k) { return static_cast<RowId>(-1 - k); }
 
 // The affine subspace x = base + sum of t_k direction_k in which a network is asked about, t being what domains, vertices
-// and rows are given in; each direction is an unevaluated sum of doubles. Without directions: the input space itself.
+// and rows are given in. Each direction is an unevaluated sum of doubles, the first the nearest one. Without directions:
+// the input space itself.
 struct Subspace {
   Vector base;
   std::vector<Matrix> directions;  // parts x inputs each

@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
+#include <limits>
 #include <vector>
 
 #include "dense.h"
@@ -80,7 +82,9 @@ class Triangulation {
     double factorial = 1;
     for (int k = 2; k <= D; ++k) factorial *= k;
     const double rounding = gamma(count_ + 4);
-    return {total_.value / factorial, (total_.error + rounding * (total_.value + total_.error)) / factorial * (1 + gamma(8))};
+    const double error = (total_.error + rounding * (total_.value + total_.error)) / factorial * (1 + gamma(8));
+    const bool known = std::isfinite(error) && std::isfinite(total_.value);
+    return known ? VolumeBound{total_.value / factorial, error} : VolumeBound{0, std::numeric_limits<double>::infinity()};
   }
 
  private:

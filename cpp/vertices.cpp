@@ -195,7 +195,7 @@ PYREGIONS_CLONES void form_thresholds(const double* coefficients, Index stride, 
     for (Index j = 0; j < count; ++j) slope_error[j] += std::fabs(coefficients[k * stride + j]);
   for (Index j = 0; j < count; ++j) {
     const double length = slope_error[j];
-    slope_x[j] = (rounding * length + dimension * a_error[j]) * inflation;
+    slope_x[j] = (rounding * length + dimension * a_error[j]) * inflation + (length != 0 ? kFloor : 0.0);
     slope_error[j] = (length + dimension * a_error[j]) * inflation;
     constant[j] = (c_error[j] + rounding * std::fabs(coefficients[d * stride + j])) * inflation;
   }
@@ -204,6 +204,7 @@ PYREGIONS_CLONES void form_thresholds(const double* coefficients, Index stride, 
 namespace {
 
 constexpr Index kBlock = 64;
+constexpr double kLargest = std::numeric_limits<double>::max();
 
 // One word of units; count <= 64.
 PYREGIONS_CLONES void signs_of_block(const FormBlock& f, Index begin, Index count, Index d, const double* x, double size,
@@ -221,8 +222,9 @@ PYREGIONS_CLONES void signs_of_block(const FormBlock& f, Index begin, Index coun
   }
   std::uint64_t above = 0, below = 0, zero = 0;
   for (Index j = 0; j < count; ++j) {
-    above |= static_cast<std::uint64_t>(value[j] > bound[j]) << j;
-    below |= static_cast<std::uint64_t>(value[j] < -bound[j]) << j;
+    // What overflowed says nothing.
+    above |= static_cast<std::uint64_t>(value[j] > bound[j] && value[j] <= kLargest) << j;
+    below |= static_cast<std::uint64_t>(value[j] < -bound[j] && value[j] >= -kLargest) << j;
     zero |= static_cast<std::uint64_t>(tiny == 0 && bound[j] == 0 && value[j] == 0) << j;
   }
   *positive = above;

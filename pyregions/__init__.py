@@ -28,8 +28,9 @@ from ._libraries import load_core
 
 load_core()
 
+from .all_regions import count_regions, enumerate_regions, search_regions  # noqa: E402
 from .cell import NoInterior  # noqa: E402
-from .complex import RegionComplex, count_regions, enumerate_regions, search_regions  # noqa: E402
+from .complex import RegionComplex  # noqa: E402
 from .errors import (  # noqa: E402
     EmptyDomainError,
     Label,

@@ -61,7 +61,7 @@ def with_class_units(network: Network, classes: Sequence[int]) -> tuple[Network,
 
 def boundary_pieces(complex: RegionComplex, classes: Sequence[int] | None) -> BoundaryPieces:
     """See :meth:`RegionComplex.decision_boundary`."""
-    from .complex import enumerate_regions
+    from .all_regions import enumerate_regions
 
     outputs = complex.network.outputs
     chosen = list(range(outputs)) if classes is None else [int(k) for k in classes]

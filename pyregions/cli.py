@@ -214,7 +214,7 @@ def box_of(ends: Sequence[str] | None) -> Box | None:
 
 def run_count(arguments: argparse.Namespace) -> int:
     """`pyregions count`: returns the exit code."""
-    from .complex import count_regions
+    from .all_regions import count_regions
 
     box, workers = box_of(arguments.box), arguments.workers
     if workers is not None and workers < 1:
@@ -271,7 +271,7 @@ def _check_inputs(network: Network) -> None:
 
 def _all_regions(network: Network, box: Box | None, **options: Any) -> RegionComplex:
     """All regions; what Ctrl-C left incomplete is an interrupt here."""
-    from .complex import enumerate_regions
+    from .all_regions import enumerate_regions
 
     regions = enumerate_regions(network, box, **options)
     if not regions.complete:

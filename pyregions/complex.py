@@ -1,20 +1,19 @@
-"""RegionComplex: all regions of a network in a domain, how they are found, and the questions asked of all at once."""
+"""RegionComplex: all regions of a network in a domain, and the questions asked of all at once."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
-from .arguments import EXACT_BUDGET, check_tie, plain_floats
+from .arguments import check_tie, plain_floats
 from .cell import F64, DomainRows, NoInterior
-from .errors import OutsideDomainError, UndecidedError, core_errors
+from .enumeration import I8, Progress, everything, run
+from .errors import OutsideDomainError, UndecidedError
 from .network import Network
 from .polyhedron import Domain, outside, resolve_domain
 from .region import Region
@@ -26,145 +25,8 @@ if TYPE_CHECKING:
     from .complex_proof import ComplexProof
     from .linear_regions import LinearRegions
 
-I8 = NDArray[np.int8]
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
-Progress = bool | Callable[[int, float], Any]
-
-
-def enumerate_regions(
-    network: Network,
-    domain: Domain = None,
-    *,
-    max_regions: int | None = None,
-    time_limit: float | None = None,
-    workers: int | None = None,
-    progress: Progress = False,
-) -> RegionComplex:
-    """All regions of a network in a domain, by exact splitting stage by stage; complete unless a limit stopped it.
-
-    Parameters
-    ----------
-    network : Network
-        With at most 8 inputs.
-    domain : None (all of R^d), Box or Polyhedron
-    max_regions : int, optional
-        Stop soon after so many regions.
-    time_limit : float, optional
-        Stop after so many seconds.
-    workers : int, optional
-        Threads; by default the CPUs that this process may use. The result does not depend on it.
-    progress : bool or callable
-        True reports on standard error; a callable gets the regions found and the part of the jobs that is done. Jobs
-        are subtrees cut beforehand; they differ in size, so this is no forecast.
-
-    Returns
-    -------
-    RegionComplex
-        Stopped by a limit or by Ctrl-C it is not ``complete``; :meth:`RegionComplex.resume` goes on.
-
-    Raises
-    ------
-    ValueError
-        If the network has more than 8 inputs or an argument is malformed; EmptyDomainError without interior.
-
-    Notes
-    -----
-    Each cell of a stage is split by the units of the next under its own pattern; vertices are carried along, edges are
-    found by the combinatorial test of the double description method (Motzkin et al., 1953; Fukuda and Prodon, 1996).
-
-    Examples
-    --------
-    >>> import pyregions as pr
-    >>> net = pr.Network.from_arrays([([[1, 0], [0, 1], [1, 1]], [0, 0, -1]), ([[1, 1, 1]], [0])])
-    >>> regions = pr.enumerate_regions(net)
-    >>> len(regions), regions.complete, regions.find([2.0, 2.0])
-    (7, True, 6)
-    >>> regions[6].pattern.tolist(), regions[6].is_bounded, len(pr.enumerate_regions(net, pr.Box(0.25, 0.75)))
-    ([1, 1, 1], False, 2)
-    """
-    rows = resolve_domain(domain, network.inputs)
-    everything = np.full((1, network.units), -1, dtype=np.int8)
-    found = _run(network, rows, everything, "regions", max_regions, time_limit, workers, progress)
-    return RegionComplex(network, domain, found["patterns"], found["witnesses"], found["bounded"] != 0, found["open"])
-
-
-def count_regions(
-    network: Network,
-    domain: Domain = None,
-    *,
-    workers: int | None = None,
-    progress: Progress = False,
-) -> int:
-    """The number of regions of a network in a domain, in memory that does not grow with the number.
-
-    Parameters
-    ----------
-    network, domain, workers, progress
-        As for :func:`enumerate_regions`.
-
-    Raises
-    ------
-    ValueError
-        As for :func:`enumerate_regions`. KeyboardInterrupt on Ctrl-C: a part of a count is no count.
-
-    Examples
-    --------
-    >>> import pyregions as pr
-    >>> net = pr.Network.from_arrays([([[1.0], [1.0], [2.0]], [0.0, -1.0, -2.0]), ([[1.0, 1.0, 1.0]], [0.0])])
-    >>> pr.count_regions(net), pr.count_regions(net, pr.Box(2, 3))
-    (3, 1)
-    """
-    rows = resolve_domain(domain, network.inputs)
-    everything = np.full((1, network.units), -1, dtype=np.int8)
-    found = _run(network, rows, everything, "count", None, None, workers, progress)
-    if found["interrupted"]:
-        raise KeyboardInterrupt
-    return int(found["count"])
-
-
-def _run(
-    network: Network,
-    rows: DomainRows,
-    subtrees: I8,
-    detail: str,
-    max_regions: int | None,
-    time_limit: float | None,
-    workers: int | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    """One call of the core, its arguments checked."""
-    if network.inputs > _core.most_inputs:
-        raise ValueError(
-            f"the network has {network.inputs} inputs; all regions are enumerated for at most {_core.most_inputs}. "
-            "For more, look at a line or a plane (line, plane), or search from a point (search_regions)"
-        )
-    if max_regions is not None and max_regions < 1:
-        raise ValueError(f"max_regions must be at least 1, got {max_regions}")
-    if time_limit is not None and not time_limit > 0:
-        raise ValueError(f"time_limit must be a positive number of seconds, got {time_limit}")
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
-    report = _report if progress is True else (progress or None)
-    limit = -1 if max_regions is None else int(max_regions)
-    seconds = -1.0 if time_limit is None else float(time_limit)
-
-    def tick(found: int, done: float) -> bool:
-        if report is not None:
-            report(found, done)
-        return True
-
-    count = int(workers or _core.available_cpus())
-    with core_errors():
-        ticks = None if report is None else tick
-        found = _core.enumerate(network._core, rows.core(), subtrees, detail, count, limit, seconds, ticks)
-    if progress is True:
-        print(f"\rregions: {found['count']}" + " " * 30, file=sys.stderr, flush=True)
-    return found
-
-
-def _report(found: int, done: float) -> None:
-    print(f"\rregions: {found} ({100 * done:.0f} % of the jobs)", end="", file=sys.stderr, flush=True)
 
 
 class ComplexRegion:
@@ -371,7 +233,7 @@ class RegionComplex(Sequence[ComplexRegion]):
         """Goes on with what a limit left open; returns a new complex with the regions of this one first."""
         if self.complete:
             return self
-        found = _run(self.network, self._rows, self.open, "regions", max_regions, time_limit, workers, progress)
+        found = run(self.network, self._rows, self.open, "regions", max_regions, time_limit, workers, progress)
         out = RegionComplex(
             self.network,
             self.domain,
@@ -441,9 +303,8 @@ class RegionComplex(Sequence[ComplexRegion]):
 
     def _structure(self, detail: str) -> Structure:
         whole = self.complete and not self._resumed
-        everything = np.full((1, self.network.units), -1, dtype=np.int8)
-        subtrees = everything if whole else self.patterns.astype(np.int8)
-        found = _run(self.network, self._rows, subtrees, detail, None, None, None, False)
+        subtrees = everything(self.network) if whole else self.patterns.astype(np.int8)
+        found = run(self.network, self._rows, subtrees, detail, None, None, None, False)
         if found["interrupted"]:
             raise KeyboardInterrupt
         if not np.array_equal(found["patterns"], self._words):
@@ -568,53 +429,3 @@ class RegionComplex(Sequence[ComplexRegion]):
         from .complex_file import read_complex
 
         return read_complex(path)
-
-
-def search_regions(
-    network: Network,
-    start: ArrayLike,
-    domain: Domain = None,
-    *,
-    max_regions: int | None = None,
-    exact_budget: float = EXACT_BUDGET,
-) -> list[Region]:
-    """The regions reached from a point by crossing facets, breadth first; all of them unless a limit stops it.
-
-    A second method, independent of :func:`enumerate_regions`, for any number of inputs: each region's facets are
-    certified and the neighbor rule says what lies behind. Slow (about a millisecond per region of a small network).
-
-    Parameters
-    ----------
-    network : Network
-    start : array_like (d,)
-        A point of the first region; on a hyperplane, one of its regions is taken.
-    domain : None, Box or Polyhedron
-    max_regions : int, optional
-        Stop when so many are found.
-
-    Returns
-    -------
-    list of Region
-        In the order found.
-
-    Examples
-    --------
-    >>> import pyregions as pr
-    >>> net = pr.Network.from_arrays([([[1, 0], [0, 1], [1, 1]], [0, 0, -1]), ([[1, 1, 1]], [0])])
-    >>> len(pr.search_regions(net, [0.3, 0.1]))
-    7
-    """
-    if max_regions is not None and max_regions < 1:
-        raise ValueError(f"max_regions must be at least 1, got {max_regions}")
-    found = [network.region(start, domain=domain, tie="any", exact_budget=exact_budget)]
-    seen = {found[0].pattern.tobytes()}
-    for region in found:  # grows while it is walked through
-        if max_regions is not None and len(found) >= max_regions:
-            break
-        neighbors = region.neighbors()
-        for k, pattern in enumerate(neighbors.patterns):
-            key = pattern.tobytes()
-            if key not in seen:
-                seen.add(key)
-                found.append(neighbors[k].region())
-    return found if max_regions is None else found[:max_regions]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .complex import RegionComplex, _run, enumerate_regions
+from .all_regions import enumerate_regions
+from .complex import RegionComplex
+from .enumeration import run
 from .network import Network
 from .polyhedron import Box, Domain, Polyhedron, resolve_domain
 from .structure import Structure
@@ -112,7 +114,7 @@ def _known_within(complex: RegionComplex, domain: Domain) -> RegionComplex:
     network = complex.network
     reach = [bool(network.region(pattern=complex.pattern(k), domain=domain)) for k in range(len(complex))]
     patterns = complex.patterns[reach].astype(np.int8)
-    found = _run(network, resolve_domain(domain, network.inputs), patterns, "regions", None, None, None, False)
+    found = run(network, resolve_domain(domain, network.inputs), patterns, "regions", None, None, None, False)
     if found["interrupted"]:
         raise KeyboardInterrupt
     out = RegionComplex(network, domain, found["patterns"], found["witnesses"], found["bounded"] != 0, complex.open)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from .all_regions import enumerate_regions
 from .arguments import point_array, real_array
-from .complex import RegionComplex, enumerate_regions
+from .complex import RegionComplex
 from .errors import Label
 from .exact import AffineNode, HingeNode
 from .network import Network

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import pyregions as pr
-from pyregions import __version__, cli, store
-from pyregions import complex as complex_module
+from pyregions import __version__, cli, enumeration, store
 from pyregions import study as study_module
 from pyregions.study import StudyConfig
 
@@ -235,13 +234,13 @@ def test_an_interrupt_ends_with_130(
 ) -> None:
     """The core comes back early from Ctrl-C, with what it has: a part of the regions is no answer here."""
     monkeypatch.chdir(network.parent)
-    core = complex_module._core
+    core = enumeration._core
 
     def interrupted(net: object, rows: object, subtrees: np.ndarray, *rest: object) -> dict[str, object]:
         found = core.enumerate(net, rows, subtrees, *rest)
         return {**found, "interrupted": True, "open": subtrees}
 
-    monkeypatch.setattr(complex_module, "_core", SimpleNamespace(**{**vars(core), "enumerate": interrupted}))
+    monkeypatch.setattr(enumeration, "_core", SimpleNamespace(**{**vars(core), "enumerate": interrupted}))
     assert cli.main([words[0], str(network), *words[1:]]) == 130
     assert capsys.readouterr() == ("", "") and not Path("picture.png").exists()
 
