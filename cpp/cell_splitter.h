@@ -119,7 +119,8 @@ class CellSplitter {
   void finish(Level& level, const Node& node);
   Cell by_itself(const Level& level, const Node& node) const;
   void leave_open(const Words& pattern, int stage, const Level* level, const Node* node);
-  bool deep(int depth) const { return parts_ && depth >= depth_limit_; }
+  // While cutting, what is deep enough is handed over, and everything once the run is to stop.
+  bool deep(int depth) const { return parts_ && (depth >= depth_limit_ || stopped()); }
   Words pattern_of(const Level& level, const Node& node) const;
 
   // One division.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from .arguments import EXACT_BUDGET
+from .arguments import EXACT_BUDGET, whole_number
 from .complex import RegionComplex
-from .enumeration import Progress, everything, run
+from .enumeration import Progress, domain_rows, everything, run
 from .network import Network
-from .polyhedron import Domain, resolve_domain
+from .polyhedron import Domain
 from .region import Region
 
 
@@ -46,7 +46,8 @@ def enumerate_regions(
     Raises
     ------
     ValueError
-        If the network has more than 8 inputs or an argument is malformed; EmptyDomainError without interior.
+        If the network has more than 8 inputs, a cell more than 1,024 facets, or an argument is malformed;
+        EmptyDomainError without interior.
 
     Notes
     -----
@@ -63,7 +64,7 @@ def enumerate_regions(
     >>> regions[6].pattern.tolist(), regions[6].is_bounded, len(pr.enumerate_regions(net, pr.Box(0.25, 0.75)))
     ([1, 1, 1], False, 2)
     """
-    rows = resolve_domain(domain, network.inputs)
+    rows = domain_rows(network, domain)
     found = run(network, rows, everything(network), "regions", max_regions, time_limit, workers, progress)
     return RegionComplex(network, domain, found["patterns"], found["witnesses"], found["bounded"] != 0, found["open"])
 
@@ -94,7 +95,7 @@ def count_regions(
     >>> pr.count_regions(net), pr.count_regions(net, pr.Box(2, 3))
     (3, 1)
     """
-    rows = resolve_domain(domain, network.inputs)
+    rows = domain_rows(network, domain)
     found = run(network, rows, everything(network), "count", None, None, workers, progress)
     if found["interrupted"]:
         raise KeyboardInterrupt
@@ -135,8 +136,8 @@ def search_regions(
     >>> len(pr.search_regions(net, [0.3, 0.1]))
     7
     """
-    if max_regions is not None and max_regions < 1:
-        raise ValueError(f"max_regions must be at least 1, got {max_regions}")
+    if max_regions is not None:
+        max_regions = whole_number(max_regions, "max_regions", 1)
     found = [network.region(start, domain=domain, tie="any", exact_budget=exact_budget)]
     seen = {found[0].pattern.tobytes()}
     for region in found:  # grows while it is walked through

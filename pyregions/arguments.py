@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,15 +63,32 @@ def point_array(value: ArrayLike, dim: int, name: str, shape: tuple[int, ...] = 
     return out.reshape(dim)
 
 
-def budget_seconds(value: float) -> float:
-    """The seconds that one exact decision may take, as a positive float (``inf`` allowed)."""
+def budget_seconds(value: float, name: str = "exact_budget") -> float:
+    """Seconds that something may take, as a positive float (``inf`` allowed)."""
     try:
         seconds = float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"exact_budget must be a number of seconds, got {value!r}") from None
-    if not seconds > 0:
-        raise ValueError(f"exact_budget must be a positive number of seconds (math.inf for no limit), got {value!r}")
+        raise ValueError(f"{name} must be a number of seconds, got {value!r}") from None
+    if not seconds > 0 or isinstance(value, (str, bool)):
+        raise ValueError(f"{name} must be a positive number of seconds (math.inf for no limit), got {value!r}")
     return seconds
+
+
+def whole_number(value: object, name: str, least: int) -> int:
+    """An argument that must be a whole number of at least ``least``.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument.
+    """
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return number
 
 
 def norm_code(norm: object) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -26,8 +27,9 @@ class BoundaryPieces:
     """Pieces of dimension d - 1 on which two outputs tie for the largest (or a single output is 0).
 
     ``regions`` (P,) is the region of the complex that holds each piece, on one side where it lies along a facet;
-    ``classes`` (P, 2) the outputs that tie ((0, 0) for a single output); ``vertices`` the vertices of each piece and
-    ``rays`` its directions to infinity; ``adjacency`` pairs (A, 2) of pieces that share a face of dimension d - 2.
+    ``classes`` (P, 2) the outputs that tie, the first two where more do ((0, 0) for a single one); ``vertices`` the
+    vertices of each piece and ``rays`` its directions to infinity; ``adjacency`` pairs (A, 2) of pieces that share a
+    face of dimension d - 2.
     """
 
     regions: I64
@@ -64,7 +66,10 @@ def boundary_pieces(complex: RegionComplex, classes: Sequence[int] | None) -> Bo
     from .all_regions import enumerate_regions
 
     outputs = complex.network.outputs
-    chosen = list(range(outputs)) if classes is None else [int(k) for k in classes]
+    try:
+        chosen = list(range(outputs)) if classes is None else [operator.index(k) for k in classes]
+    except TypeError:
+        raise ValueError(f"classes must be a sequence of outputs, got {classes!r}") from None
     known = len(set(chosen)) == len(chosen) and all(0 <= k < outputs for k in chosen)
     if not known or (outputs > 1 and len(chosen) < 2):
         raise ValueError(f"classes must be at least two distinct outputs among 0 to {outputs - 1}, got {classes!r}")
@@ -72,6 +77,8 @@ def boundary_pieces(complex: RegionComplex, classes: Sequence[int] | None) -> Bo
         raise ValueError("the complex is incomplete; resume the enumeration first")
     finer, pairs = with_class_units(complex.network, chosen)
     regions = enumerate_regions(finer, complex.domain)
+    if not regions.complete:
+        raise KeyboardInterrupt
     structure, units = regions.structure, complex.network.units
     pieces: list[tuple[int, tuple[int, int], int]] = []
     seen = structure.facet_partner > np.arange(len(structure.facet_partner))

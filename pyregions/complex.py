@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arguments import check_tie, plain_floats
 from .cell import F64, DomainRows, NoInterior
 from .enumeration import I8, Progress, everything, run
-from .errors import OutsideDomainError, UndecidedError
+from .errors import OnBoundaryError, OutsideDomainError, UndecidedError
 from .network import Network
 from .polyhedron import Domain, outside, resolve_domain
 from .region import Region
@@ -32,7 +32,8 @@ I64 = NDArray[np.int64]
 class ComplexRegion:
     """One region of a complex: what the complex knows of it, and the certified :class:`Region` on demand.
 
-    Attributes: ``index``, ``pattern`` (units,), ``witness`` (d,) strictly inside, ``is_bounded``.
+    Attributes: ``index``, ``pattern`` (units,), ``is_bounded``, and ``witness`` (d,): strictly inside, or where no
+    double is, rounded from the sum of doubles ``region.witness_parts`` that is.
     """
 
     def __init__(self, complex: RegionComplex, index: int) -> None:
@@ -112,7 +113,7 @@ class RegionComplex(Sequence[ComplexRegion]):
     network : Network
     domain : None, Box or Polyhedron
     witnesses : (n, d) float64
-        A point strictly inside each region, proven; NaN where no double is (the region's own witness then is a sum).
+        A point strictly inside each region, proven; NaN where the enumeration proved none: then see the region's own.
     bounded : (n,) bool
     open : (k, units) int8
         The subtrees not explored, by the pieces decided so far (-1: undecided); empty when complete.
@@ -140,6 +141,8 @@ class RegionComplex(Sequence[ComplexRegion]):
     def __getitem__(self, index: int | slice) -> ComplexRegion | list[ComplexRegion]:
         if isinstance(index, slice):
             return [self[k] for k in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"region {index} of a complex of {len(self)}")
         return ComplexRegion(self, range(len(self))[index])
 
     def __iter__(self) -> Iterator[ComplexRegion]:
@@ -219,7 +222,11 @@ class RegionComplex(Sequence[ComplexRegion]):
             if clear[k]:
                 found[k] = self._index.get(keys[k].tobytes(), -1)
             else:
-                found[k] = self.index_of(self.network.region(points[k], domain=self.domain, tie=tie).pattern)
+                try:
+                    pattern = self.network.region(points[k], domain=self.domain, tie=tie).pattern
+                except OnBoundaryError as error:
+                    raise error if single else OnBoundaryError(f"point {k}: {error}", error.labels) from None
+                found[k] = self.index_of(pattern)
         return int(found[0]) if single else found
 
     def resume(

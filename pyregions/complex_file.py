@@ -42,22 +42,35 @@ def write_complex(complex: RegionComplex, path: str | os.PathLike[str]) -> None:
 
 def read_complex(path: str | os.PathLike[str]) -> RegionComplex:
     """See :meth:`RegionComplex.load`."""
-    from .complex import RegionComplex
-    from .network import Network
-
     try:
         arrays = read_arrays(Path(path))
     except (AttributeError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{str(path)!r} is not a complex ({error})") from None
     if "complex_format" not in arrays or int(arrays["complex_format"]) != FORMAT:
         raise ValueError(f"{str(path)!r} is not a complex that this version wrote")
+    try:
+        return _complex_of(arrays)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from None
+
+
+def _complex_of(arrays: dict[str, Any]) -> RegionComplex:
+    from .complex import RegionComplex
+    from .network import Network
+
     prefix = "network_"
     network = Network(*network_of_arrays({k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}))
-    out = RegionComplex(
-        network, _domain(arrays), arrays["words"], arrays["witnesses"], arrays["bounded"], arrays["open"]
-    )
-    if out._words.shape != (len(out.witnesses), (network.units + 63) // 64) or out.open.shape[1] != network.units:
-        raise ValueError(f"{str(path)!r} is damaged: its arrays do not fit its network")
+    count = len(arrays["words"])
+    wanted = {
+        "words": ((count, (network.units + 63) // 64), np.uint64),
+        "witnesses": ((count, network.inputs), np.float64),
+        "bounded": ((count,), np.bool_),
+        "open": ((len(arrays["open"]), network.units), np.int8),
+    }
+    for name, (shape, dtype) in wanted.items():
+        if arrays[name].shape != shape or arrays[name].dtype != dtype:
+            raise ValueError(f"{name} is {arrays[name].dtype} {arrays[name].shape}, not {np.dtype(dtype)} {shape}")
+    out = RegionComplex(network, _domain(arrays), *(arrays[name] for name in wanted))
     out._resumed = bool(arrays["resumed"])
     return out
 

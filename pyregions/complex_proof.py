@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .arguments import whole_number
 from .errors import VerificationError
+from .region import gamma
 
 if TYPE_CHECKING:
     from .complex import RegionComplex
@@ -59,8 +61,8 @@ def prove(complex: RegionComplex, sample: int | None, replay: bool, workers: int
     """See :meth:`RegionComplex.verify`."""
     if not complex.complete:
         raise VerificationError("completeness", f"{len(complex.open)} subtrees are still open; resume the enumeration")
-    if sample is not None and sample < 1:
-        raise ValueError(f"sample must be at least 1, got {sample}")
+    if sample is not None:
+        sample = whole_number(sample, "sample", 1)
     count = len(complex)
     if len(complex._index) != count:
         raise VerificationError("regions", f"only {len(complex._index)} of {count} patterns are distinct")
@@ -76,8 +78,11 @@ def prove(complex: RegionComplex, sample: int | None, replay: bool, workers: int
     box = not len(rows.b) and np.isfinite(rows.lower).all() and np.isfinite(rows.upper).all()
     nothing = not len(rows.b) and np.isinf(rows.lower).all() and np.isinf(rows.upper).all()
     volume, error = float(structure.volumes.sum()), float(structure.volume_errors.sum())
-    domain_volume = float(np.prod(rows.upper - rows.lower)) if box else None
-    if domain_volume is not None and abs(volume - domain_volume) > error + 1e-12 * domain_volume:
+    with np.errstate(over="ignore"):
+        domain_volume = float(np.prod(rows.upper - rows.lower)) if box else None
+    # d differences and d - 1 products, and the sum of the volumes, are rounded.
+    rounding = gamma(2 * dim + count)
+    if domain_volume is not None and abs(volume - domain_volume) > error + rounding * (volume + domain_volume):
         raise VerificationError("volume", f"the regions' sum to {volume} +- {error}, the box has {domain_volume}")
     bounded = bool(complex.bounded.all())
     expected = 1 if bounded else ((-1) ** dim if nothing else None)

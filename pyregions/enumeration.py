@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from .arguments import budget_seconds, whole_number
 from .cell import DomainRows
 from .errors import core_errors
 from .network import Network
+from .polyhedron import Domain, resolve_domain
 
 I8 = NDArray[np.int8]
 Progress = bool | Callable[[int, float], Any]
@@ -21,6 +23,13 @@ Progress = bool | Callable[[int, float], Any]
 def everything(network: Network) -> I8:
     """The subtree with no piece decided: the whole domain."""
     return np.full((1, network.units), -1, dtype=np.int8)
+
+
+def domain_rows(network: Network, domain: Domain) -> DomainRows:
+    """The rows of a domain for a network; TypeError where either is something else."""
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be a Network, got {type(network).__name__}; see from_torch and from_arrays")
+    return resolve_domain(domain, network.inputs)
 
 
 def run(
@@ -39,22 +48,18 @@ def run(
             f"the network has {network.inputs} inputs; all regions are enumerated for at most {_core.most_inputs}. "
             "For more, look at a line or a plane (line, plane), or search from a point (search_regions)"
         )
-    if max_regions is not None and max_regions < 1:
-        raise ValueError(f"max_regions must be at least 1, got {max_regions}")
-    if time_limit is not None and not time_limit > 0:
-        raise ValueError(f"time_limit must be a positive number of seconds, got {time_limit}")
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
+    limit = -1 if max_regions is None else whole_number(max_regions, "max_regions", 1)
+    count = _core.available_cpus() if workers is None else whole_number(workers, "workers", 1)
+    seconds = -1.0 if time_limit is None else budget_seconds(time_limit, "time_limit")
+    if not (isinstance(progress, bool) or callable(progress)):
+        raise ValueError(f"progress must be True, False or a callable, got {progress!r}")
     report = _report if progress is True else (progress or None)
-    limit = -1 if max_regions is None else int(max_regions)
-    seconds = -1.0 if time_limit is None else float(time_limit)
 
     def tick(found: int, done: float) -> bool:
         if report is not None:
             report(found, done)
         return True
 
-    count = int(workers or _core.available_cpus())
     with core_errors():
         ticks = None if report is None else tick
         found = _core.enumerate(network._core, rows.core(), subtrees, detail, count, limit, seconds, ticks)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from .all_regions import enumerate_regions
-from .arguments import point_array, real_array
+from .arguments import point_array, real_array, whole_number
 from .complex import RegionComplex
 from .errors import Label
 from .exact import AffineNode, HingeNode
@@ -173,8 +173,7 @@ def lines(
     """
     if len(P) != len(Q):
         raise ValueError(f"P has {len(P)} points and Q {len(Q)}; every line needs one of each")
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
+    count = _core.available_cpus() if workers is None else whole_number(workers, "workers", 1)
     d, shape = network.inputs, network.input_shape
     ends = [(point_array(p, d, "p", shape), point_array(q, d, "q", shape)) for p, q in zip(P, Q, strict=True)]
     for k, (p, q) in enumerate(ends):
@@ -184,7 +183,6 @@ def lines(
     starts, stops = (np.array([pair[k] for pair in ends]).reshape(-1, d) for k in (0, 1))
     if not np.isfinite(stops - starts).all():
         raise ValueError("the difference of p and q overflows; scale the inputs of the network")
-    count = int(workers or _core.available_cpus())
     found = _core.lines(network._core, starts, stops, float(extent[0]), float(extent[1]), count)
     return [
         LineSlice(network, frozen(p.copy()), frozen(q.copy()), domain, raw)
@@ -193,7 +191,10 @@ def lines(
 
 
 def _interval(extent: Interval) -> Domain:
-    low, high = map(float, extent)
+    try:
+        low, high = map(float, extent)
+    except (TypeError, ValueError):
+        raise ValueError(f"extent must be an interval (low, high), got {extent!r}") from None
     if np.isnan(low) or np.isnan(high) or low >= high:
         raise ValueError(f"extent must be an interval (low, high) with low < high, got {extent!r}")
     return None if np.isinf(low) and np.isinf(high) else Box([low], [high])
@@ -257,6 +258,8 @@ class PlaneSlice:
 
 def counterclockwise(corners: F64) -> F64:
     """Corners (V, 2) of a convex polygon in the order of their angle around the mean."""
+    if len(corners) < 3:
+        return corners
     middle = corners - corners.mean(axis=0)
     return np.asarray(corners[np.argsort(np.arctan2(middle[:, 1], middle[:, 0]))])
 
@@ -307,6 +310,8 @@ def plane(
     domain = _rectangle(extent)
     restricted = _restricted(network, [np.stack([first, second], axis=1)], base)
     found = enumerate_regions(restricted, domain, workers=workers)
+    if not found.complete:
+        raise KeyboardInterrupt
     return PlaneSlice(network, frozen(base.copy()), frozen(first.copy()), frozen(second.copy()), found)
 
 

@@ -96,8 +96,28 @@ class Structure:
         partner[order[first + 1]] = order[first]
         inside = self.facet_unit >= 0
         partner[~inside] = -1
+        self._check_pairs(partner)
         out: I64 = frozen(partner)
         return out
+
+    def _check_pairs(self, partner: I64) -> None:
+        """The keys are hashes: facets are taken for one only if all units have the same signs on both."""
+        first = np.flatnonzero(partner > np.arange(len(partner)))
+        for begin in range(0, len(first), 1 << 14):
+            some = first[begin : begin + (1 << 14)]
+            if not np.array_equal(self._signs_on(some), self._signs_on(partner[some])):
+                raise RuntimeError("two facets have one key but are not the same: please report this network")
+
+    def _signs_on(self, facets: I64) -> NDArray[np.int8]:
+        """Signs (K, units) of all units in the relative interior of some facets."""
+        regions = self.facet_region[facets]
+        signs = 2 * self._patterns[regions].astype(np.int8) - 1
+        for offsets, values, which in (("label_offsets", "labels", facets), ("zero_offsets", "zeros", regions)):
+            begin, count = self._raw[offsets][which], np.diff(self._raw[offsets])[which]
+            row = np.repeat(np.arange(len(which)), count)
+            place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+            signs[row, self._raw[values][np.repeat(begin, count) + place]] = 0
+        return signs
 
     @cached_property
     def facet_neighbor(self) -> I64:

@@ -124,7 +124,7 @@ def interrupted(call):
         seen = 0
         while seen < 5 and not done.wait(0.02):
             frame = sys._current_frames()[main]
-            seen = seen + 1 if frame.f_code.co_name == "_run" else 0
+            seen = seen + 1 if frame.f_code.co_name == "run" else 0
         if not done.is_set():
             os.kill(os.getpid(), signal.SIGINT)
 

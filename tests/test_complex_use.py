@@ -165,7 +165,7 @@ def test_regions_of_a_needle():
 def test_wrong_arguments(call):
     net = net_of((2, 3, 1))
     for workers in (0, -1):
-        with pytest.raises(ValueError, match="workers must be at least 1"):
+        with pytest.raises(ValueError, match="workers must be a whole number of at least 1"):
             call(net, workers=workers)
     with pytest.raises(TypeError, match="domain must be None, a Box or a Polyhedron"):
         call(net, (0, 1))
@@ -181,14 +181,14 @@ def test_wrong_arguments(call):
 
 def test_wrong_limits(net, whole):
     for limit in (0, -3):
-        with pytest.raises(ValueError, match="max_regions must be at least 1"):
+        with pytest.raises(ValueError, match="max_regions must be a whole number of at least 1"):
             pr.enumerate_regions(net, max_regions=limit)
-        with pytest.raises(ValueError, match="max_regions must be at least 1"):
+        with pytest.raises(ValueError, match="max_regions must be a whole number of at least 1"):
             pr.search_regions(net, np.zeros(3), max_regions=limit)
     for seconds in (0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="time_limit must be a positive number of seconds"):
             pr.enumerate_regions(net, time_limit=seconds)
-    with pytest.raises(ValueError, match="sample must be at least 1"):
+    with pytest.raises(ValueError, match="sample must be a whole number of at least 1"):
         whole.verify(sample=0)
 
 
