@@ -220,13 +220,17 @@ PYREGIONS_CLONES void signs_of_block(const FormBlock& f, Index begin, Index coun
     const double* a = f.coefficients + k * f.stride + begin;
     for (Index j = 0; j < count; ++j) value[j] += a[j] * x[k];
   }
+  // A bit per form, without branches; what overflowed says nothing.
   std::uint64_t above = 0, below = 0, zero = 0;
   for (Index j = 0; j < count; ++j) {
-    // What overflowed says nothing.
-    above |= static_cast<std::uint64_t>(value[j] > bound[j] && value[j] <= kLargest) << j;
-    below |= static_cast<std::uint64_t>(value[j] < -bound[j] && value[j] >= -kLargest) << j;
-    zero |= static_cast<std::uint64_t>(tiny == 0 && bound[j] == 0 && value[j] == 0) << j;
+    const double size_j = std::fabs(value[j]);
+    const std::uint64_t certain = static_cast<std::uint64_t>(size_j > bound[j]) & static_cast<std::uint64_t>(size_j <= kLargest);
+    const std::uint64_t up = static_cast<std::uint64_t>(value[j] > 0);
+    above |= (certain & up) << j;
+    below |= (certain & (up ^ 1)) << j;
   }
+  if (tiny == 0)
+    for (Index j = 0; j < count; ++j) zero |= static_cast<std::uint64_t>(bound[j] == 0 && value[j] == 0) << j;
   *positive = above;
   *negative = below;
   const std::uint64_t all = count == kBlock ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
