@@ -253,7 +253,7 @@ def test_ctrl_c_stops_a_count(tmp_path: Path) -> None:
         "from pyregions.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, "count", str(path), "--progress"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
         try:
             assert process.stderr is not None and process.stderr.read(8) == b"\rregions"  # it has begun
             process.send_signal(signal.SIGINT)

@@ -193,10 +193,11 @@ except RuntimeError as error:
 """
 
 
-def test_an_error_in_the_report_stops_the_run():
+def test_an_error_in_the_report_stops_the_run(tmp_path):
     """In a process of its own, as a run that goes on would take hours."""
+    command = [sys.executable, "-c", ENDLESS]
     try:
-        done = subprocess.run([sys.executable, "-c", ENDLESS], capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True, cwd=tmp_path)
     except subprocess.TimeoutExpired:
         pytest.fail("the run went on")
     assert done.stdout == "no more paper\n"
