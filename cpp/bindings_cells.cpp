@@ -98,6 +98,7 @@ py::dict enumerate(const Network& net, const Domain& domain, const Signs& subtre
   options.workers = workers;
   options.max_regions = max_regions;
   options.time_limit = time_limit;
+  options.estimate = !tick.is_none();
   bool interrupted = false;
   const auto on_tick = [&](Index found, double share) {
     const py::gil_scoped_acquire acquire;

@@ -8,48 +8,115 @@
 
 namespace pyregions {
 
+// One more region, and whether a limit of the run has been reached with it.
 template <int D, int W>
-void CellSplitter<D, W>::emit(Level& level, const Node& node, const Words& pattern) {
+void CellSplitter<D, W>::count_region() {
   ++regions_->count;
-  if (control_.max_regions >= 0 || regions_->count - reported_ >= 256) {
-    const Index now = control_.found->fetch_add(regions_->count - reported_, std::memory_order_relaxed) + regions_->count - reported_;
-    reported_ = regions_->count;
-    const bool late = control_.deadline && std::chrono::steady_clock::now() > *control_.deadline;
-    if (late || (control_.max_regions >= 0 && now >= control_.max_regions)) control_.stop->store(true, std::memory_order_relaxed);
-  }
-  if (detail_ == Detail::count) return;
+  if (control_.max_regions < 0 && regions_->count - reported_ < 256) return;
+  const Index now = control_.found->fetch_add(regions_->count - reported_, std::memory_order_relaxed) + regions_->count - reported_;
+  reported_ = regions_->count;
+  const bool late = control_.deadline && std::chrono::steady_clock::now() > *control_.deadline;
+  if (late || (control_.max_regions >= 0 && now >= control_.max_regions)) control_.stop->store(true, std::memory_order_relaxed);
+}
+
+template <int D, int W>
+void CellSplitter<D, W>::hand_out(const Words& pattern, bool bounded, const std::array<double, D>& witness) {
   regions_->patterns.insert(regions_->patterns.end(), pattern.begin(), pattern.end());
+  regions_->bounded.push_back(bounded);
+  regions_->witnesses.insert(regions_->witnesses.end(), witness.begin(), witness.end());
+}
+
+template <int D, int W>
+void CellSplitter<D, W>::emit(const Level& level, const Node& node, const Words& pattern) {
+  if (random_) return;
+  count_region();
+  if (detail_ == Detail::count) return;
   bool far = false;
   for (const Entry& entry : node.entries) far = far || level.vertices[static_cast<std::size_t>(entry.vertex)].far;
-  regions_->bounded.push_back(!far);
-  emit_witness(level, node, pattern, far);
+  hand_out(pattern, !far, mean_inside(level, node, pattern, far));
   if (structure()) emit_structure(level, node, far);
+}
+
+// The two regions of a cell that one last unit cuts, without building them. False where that takes more than this.
+template <int D, int W>
+bool CellSplitter<D, W>::emit_both(const Level& level, const Node& node, Index chosen) {
+  const Index unit = level.candidates[static_cast<std::size_t>(chosen)];
+  std::array<double, D> above{}, below{};
+  pattern_of(level, node, pattern_scratch_);
+  if (detail_ != Detail::count && !points_of_both(level, node, unit_row(level, unit), above, below)) return false;
+  const bool above_first = D == 1 && bit(level.candidate_signs.data() + node.entries.front().vertex * 2 * level.words, chosen);
+  for (const bool positive : {above_first, !above_first}) {
+    count_region();
+    if (detail_ == Detail::count) continue;
+    const Index i = network_.stages()[static_cast<std::size_t>(level.stage)].offset + unit;
+    if (positive) set_bit(pattern_scratch_.data(), i);
+    else pattern_scratch_[static_cast<std::size_t>(i >> 6)] &= ~(std::uint64_t{1} << (i & 63));
+    hand_out(pattern_scratch_, true, positive ? above : below);
+  }
+  return true;
+}
+
+// A point on either side of a row that cuts the cell: the mean of the vertices, and from there towards the vertex farthest
+// on the other side, half way beyond the row. False where doubles do not prove that, or the cell is unbounded.
+template <int D, int W>
+bool CellSplitter<D, W>::points_of_both(const Level& level, const Node& node, const VertexRow<D>& row, std::array<double, D>& above,
+                                        std::array<double, D>& below) const {
+  std::array<double, D> mean{};
+  const double share = 1 / static_cast<double>(node.entries.size());
+  double low = 0, high = 0, middle = 0;
+  const Vertex<D>*lowest = nullptr, *highest = nullptr;
+  for (const Entry& entry : node.entries) {
+    const Vertex<D>& v = level.vertices[static_cast<std::size_t>(entry.vertex)];
+    if (v.far) return false;
+    double value = row.c;
+    for (std::size_t k = 0; k < D; ++k) {
+      value += row.a[k] * v.x[k];
+      mean[k] += share * v.x[k];
+    }
+    middle += share * value;
+    if (value > high) high = value, highest = &v;
+    if (value < low) low = value, lowest = &v;
+  }
+  if (!lowest || !highest) return false;
+  const bool mean_above = middle > 0;
+  const double crossing = middle / (middle - (mean_above ? low : high)), step = 0.5 + 0.5 * crossing;
+  const Vertex<D>& end = mean_above ? *lowest : *highest;
+  std::array<double, D>& other = mean_above ? below : above;
+  (mean_above ? above : below) = mean;
+  for (std::size_t k = 0; k < D; ++k) other[k] = mean[k] + step * (end.x[k] - mean[k]);
+  return inside_row(row, true, above.data()) && inside_row(row, false, below.data()) &&
+         strictly_inside(level, node, pattern_scratch_, above.data()) && strictly_inside(level, node, pattern_scratch_, below.data());
+}
+
+// The row certainly has this sign at x.
+template <int D, int W>
+bool CellSplitter<D, W>::inside_row(const VertexRow<D>& row, bool positive, const double* x) {
+  double value = row.c, size = std::fabs(row.c), length = 0;
+  for (int k = 0; k < D; ++k) {
+    const double product = row.a[static_cast<std::size_t>(k)] * x[k];
+    value += product;
+    size += std::fabs(product);
+    length += std::fabs(x[k]);
+  }
+  const double bound = (gamma(D + 2) * size + row.a_error * length + row.c_error) * inflate(D) + underflow(D + 2);
+  return std::isfinite(value) && (positive ? value > bound : value < -bound);
 }
 
 // Every facet's row certainly has its inner sign at x: the facets are all of the cell, so x is strictly inside.
 template <int D, int W>
 bool CellSplitter<D, W>::strictly_inside(const Level& level, const Node& node, const Words& pattern, const double* x) const {
   bool inside = true;
-  double length = 0;
-  for (int k = 0; k < D; ++k) length += std::fabs(x[k]);
   node.used.for_each([&](int slot) {
     const VertexRow<D>& row = level.rows[static_cast<std::size_t>(node.row_of[static_cast<std::size_t>(slot)])];
-    if (row.m != 0) return;  // a wall of the simplex is beyond all doubles
-    double value = row.c, size = std::fabs(row.c);
-    for (int k = 0; k < D; ++k) {
-      value += row.a[static_cast<std::size_t>(k)] * x[k];
-      size += std::fabs(row.a[static_cast<std::size_t>(k)] * x[k]);
-    }
-    const double bound = (gamma(D + 2) * size + row.a_error * length + row.c_error) * inflate(D) + underflow(D + 2);
-    const bool positive = row.id < 0 || bit(pattern.data(), row.id);
-    inside = inside && std::isfinite(value) && (positive ? value > bound : value < -bound);
+    // A wall of the simplex is beyond all doubles.
+    if (row.m == 0) inside = inside && inside_row(row, row.id < 0 || bit(pattern.data(), row.id), x);
   });
   return inside;
 }
 
-// The mean of the vertices, those at infinity at a finite distance that grows until the point is inside.
+// The mean of the vertices, those at infinity at a finite distance that grows until the point is inside; NaN if it is not.
 template <int D, int W>
-void CellSplitter<D, W>::emit_witness(const Level& level, const Node& node, const Words& pattern, bool far) {
+std::array<double, D> CellSplitter<D, W>::mean_inside(const Level& level, const Node& node, const Words& pattern, bool far) const {
   std::array<double, D> near{}, away{}, x{};
   const double share = 1 / static_cast<double>(node.entries.size());
   double size = 1;
@@ -61,15 +128,14 @@ void CellSplitter<D, W>::emit_witness(const Level& level, const Node& node, cons
       if (far) size = std::max(size, std::fabs(v.x[k]));
     }
   }
-  bool inside = false;
   const int tries = far ? 60 : 1;
   double distance = far ? size : 0;
-  for (int t = 0; t < tries && !inside; ++t, distance *= 4) {
+  for (int t = 0; t < tries; ++t, distance *= 4) {
     for (std::size_t k = 0; k < D; ++k) x[k] = near[k] + distance * away[k];
-    inside = strictly_inside(level, node, pattern, x.data());
+    if (strictly_inside(level, node, pattern, x.data())) return x;
   }
-  if (!inside) x.fill(std::numeric_limits<double>::quiet_NaN());
-  regions_->witnesses.insert(regions_->witnesses.end(), x.begin(), x.end());
+  x.fill(std::numeric_limits<double>::quiet_NaN());
+  return x;
 }
 
 inline std::uint64_t mixed(std::uint64_t h, std::uint64_t word, std::uint64_t factor) {

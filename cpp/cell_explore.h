@@ -40,6 +40,21 @@ void CellSplitter<D, W>::cut(Tree tree, int depth, std::vector<Tree>& parts) {
   parts_ = nullptr;
 }
 
+template <int D, int W>
+double CellSplitter<D, W>::descend(Tree tree, std::mt19937_64& random) {
+  RegionList none;
+  std::vector<PartialPattern> open;
+  random_ = &random;
+  weight_ = 1;
+  try {
+    run(std::move(tree), none, open);
+  } catch (const TooManyFacets&) {  // as far as it got
+    for (Level& level : levels_) level.children.clear();
+  }
+  random_ = nullptr;
+  return weight_;
+}
+
 // A cell of a network without units.
 template <int D, int W>
 void CellSplitter<D, W>::emit_uncut(Cell& cell) {
@@ -117,9 +132,9 @@ void CellSplitter<D, W>::hand_over(Level& level, Cell cell) {
 template <int D, int W>
 void CellSplitter<D, W>::split_stage(Cell& cell, Level& level) {
   level.exact_current = false;
-  level.vertices = std::move(cell.vertices);
-  level.rows = std::move(cell.rows);
-  level.signs = std::move(cell.signs);
+  level.vertices.swap(cell.vertices);
+  level.rows.swap(cell.rows);
+  level.signs.swap(cell.signs);
   level.before = cell.pattern;
   level.pattern = cell.pattern;
   if (level.nodes.empty()) level.nodes.emplace_back();
@@ -141,6 +156,13 @@ void CellSplitter<D, W>::split_stage(Cell& cell, Level& level) {
   node.open.assign(static_cast<std::size_t>(level.words), 0);
   for (std::size_t c = 0; c < level.candidates.size(); ++c) set_bit(node.open.data(), static_cast<Index>(c));
   if (!level.candidates.empty()) gather_candidates(level);
+  cell.forms.reset();
+  cell.own.reset();
+  cell.vertices.clear();
+  cell.rows.clear();
+  cell.signs.clear();
+  cell.on.clear();
+  spare_.push_back(std::move(cell));
   split_all(level);
 }
 
@@ -179,13 +201,10 @@ void CellSplitter<D, W>::release(Level& level, std::size_t vertices, std::size_t
   level.rows.resize(rows);
 }
 
-// The candidate in the middle of those that cut the cell, -1 if none does: a path through hyperplanes in order is then short.
+// The candidate in the middle of the `cuts` that cut the cell: a path through hyperplanes in order is then short.
 template <int D, int W>
-Index CellSplitter<D, W>::choose(const Level& level, const Node& node) const {
-  int left = 0;
-  for (const std::uint64_t word : node.open) left += __builtin_popcountll(word);
-  if (left == 0) return -1;
-  left /= 2;
+Index CellSplitter<D, W>::choose(const Level& level, const Node& node, int cuts) const {
+  int left = cuts / 2;
   for (Index k = 0; k < level.words; ++k) {
     std::uint64_t word = node.open[static_cast<std::size_t>(k)];
     const int count = __builtin_popcountll(word);
@@ -205,13 +224,21 @@ template <int D, int W>
 bool CellSplitter<D, W>::split(Level& level, std::size_t index, std::size_t free, std::size_t& first, std::size_t& second) {
   while (level.nodes.size() < free + 2) level.nodes.emplace_back();
   Node& node = level.nodes[index];
-  const Index chosen = choose(level, node);
-  if (chosen < 0 || deep(node.depth) || stopped()) {
-    leave(level, node, chosen >= 0);
+  int cuts = 0;
+  for (const std::uint64_t word : node.open) cuts += __builtin_popcountll(word);
+  if (cuts == 0 || deep(node.depth) || stopped()) {
+    leave(level, node, cuts > 0);
     return false;
   }
+  const Index chosen = choose(level, node, cuts);
   const Index unit = level.candidates[static_cast<std::size_t>(chosen)];
-  const std::int8_t wanted = (*fixed_)[static_cast<std::size_t>(network_.stages()[static_cast<std::size_t>(level.stage)].offset + unit)];
+  std::int8_t wanted = (*fixed_)[static_cast<std::size_t>(network_.stages()[static_cast<std::size_t>(level.stage)].offset + unit)];
+  if (wanted < 0 && random_) {
+    wanted = static_cast<std::int8_t>((*random_)() & 1);
+    weight_ *= 2;
+  }
+  const bool last = cuts == 1 && level.stage + 1 == stages_;
+  if (last && wanted < 0 && !parts_ && !structure() && emit_both(level, node, chosen)) return false;
   const auto row = static_cast<std::int32_t>(level.rows.size());
   level.rows.push_back(unit_row(level, unit));
   side_.clear();
@@ -262,8 +289,8 @@ void CellSplitter<D, W>::find_open(const Level& level, const Node& node, Index c
 }
 
 template <int D, int W>
-Words CellSplitter<D, W>::pattern_of(const Level& level, const Node& node) const {
-  Words pattern = level.pattern;
+void CellSplitter<D, W>::pattern_of(const Level& level, const Node& node, Words& pattern) const {
+  pattern = level.pattern;
   const Index offset = network_.stages()[static_cast<std::size_t>(level.stage)].offset;
   for (Index k = 0; k < level.words; ++k) {
     std::uint64_t above = 0;
@@ -271,15 +298,14 @@ Words CellSplitter<D, W>::pattern_of(const Level& level, const Node& node) const
     for (; above; above &= above - 1)
       set_bit(pattern.data(), offset + level.candidates[static_cast<std::size_t>(64 * k + __builtin_ctzll(above))]);
   }
-  return pattern;
 }
 
 template <int D, int W>
 void CellSplitter<D, W>::finish(Level& level, const Node& node) {
-  Words pattern = pattern_of(level, node);
-  if (level.stage + 1 == stages_ && !parts_) return emit(level, node, pattern);
+  pattern_of(level, node, pattern_scratch_);
+  if (level.stage + 1 == stages_ && !parts_) return emit(level, node, pattern_scratch_);
   Cell cell = by_itself(level, node);
-  cell.pattern = std::move(pattern);
+  cell.pattern = pattern_scratch_;
   cell.forms = level.held;
   cell.place = level.place;
   level.children.push_back(std::move(cell));
@@ -288,8 +314,12 @@ void CellSplitter<D, W>::finish(Level& level, const Node& node) {
 
 // The cell out of the pools; its facets are numbered without gaps.
 template <int D, int W>
-StageCell<D, W> CellSplitter<D, W>::by_itself(const Level& level, const Node& node) const {
+StageCell<D, W> CellSplitter<D, W>::by_itself(const Level& level, const Node& node) {
   Cell cell;
+  if (!spare_.empty()) {
+    cell = std::move(spare_.back());
+    spare_.pop_back();
+  }
   std::array<std::int16_t, 64 * W> place;
   std::int16_t slots = 0;
   bool gaps = false;
@@ -327,7 +357,8 @@ void CellSplitter<D, W>::leave_open(const Words& pattern, int stage, const Level
   // A subtree that was only being walked to keeps what was asked for.
   for (std::size_t u = static_cast<std::size_t>(known); u < partial.size(); ++u) partial[u] = (*fixed_)[u];
   if (level) {
-    const Words decided = pattern_of(*level, *node);
+    Words decided;
+    pattern_of(*level, *node, decided);
     const Network::Stage& at_stage = network_.stages()[static_cast<std::size_t>(stage)];
     std::vector<std::uint8_t> cuts(static_cast<std::size_t>(at_stage.width), 0);
     for (std::size_t c = 0; c < level->candidates.size(); ++c)

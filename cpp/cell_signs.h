@@ -115,30 +115,44 @@ void CellSplitter<D, W>::gather_candidates(Level& level) {
   level.forms = {block, count, count, block + (D + 1) * count, block + (D + 2) * count, block + (D + 3) * count};
 }
 
+// Signs of the candidates in open_scratch_ at a new vertex of a part: in floats, and where they fail in integers.
+template <int D, int W>
+void CellSplitter<D, W>::float_signs(Level& level, const Node& part, const Entry& entry, std::uint64_t* above, std::uint64_t* below) {
+  Words &asked = open_scratch_, &signs = sign_scratch_;
+  const Index words = level.words;
+  signs.resize(static_cast<std::size_t>(3 * words));
+  const Vertex<D>& v = level.vertices[static_cast<std::size_t>(entry.vertex)];
+  std::uint64_t *up = signs.data(), *down = up + words, *open = down + words;
+  form_signs(level.forms, D, v.far ? v.u.data() : v.x.data(), v.far ? v.u_error : v.x_error, v.far, up, down, open);
+  bool unsettled = false;
+  for (Index k = 0; k < words; ++k) {
+    const std::uint64_t mask = asked[static_cast<std::size_t>(k)];
+    above[k] = (above[k] & ~mask) | (up[k] & mask);
+    below[k] = (below[k] & ~mask) | (down[k] & mask);
+    asked[static_cast<std::size_t>(k)] = (v.far ? ~(up[k] | down[k]) : open[k]) & mask;  // at infinity a sign of 0 says nothing yet
+    unsettled = unsettled || asked[static_cast<std::size_t>(k)];
+  }
+  tally_.signs += static_cast<long>(level.candidates.size());
+  if (unsettled) settle(level, entry.vertex, rows_on(level, part, entry.on), level.forms, level.candidates, above, below, asked.data());
+}
+
 // Signs of the candidates that cut the cell at a new vertex, which lies on the hyperplane of the chosen one. on: with
 // the rows of either part.
 template <int D, int W>
 void CellSplitter<D, W>::signs_of_candidates(Level& level, const Node& node, const Node& part, const Entry& entry, Index chosen) {
-  Words &open = open_scratch_, &signs = sign_scratch_;
   const Index words = level.words;
+  Words& open = open_scratch_;
   open.resize(static_cast<std::size_t>(words));
-  signs.resize(static_cast<std::size_t>(2 * words));
-  const Vertex<D>& v = level.vertices[static_cast<std::size_t>(entry.vertex)];
-  form_signs(level.forms, D, v.far ? v.u.data() : v.x.data(), v.far ? v.u_error : v.x_error, v.far, signs.data(), signs.data() + words, open.data());
-  bool unsettled = false;
   std::uint64_t *above = level.candidate_signs.data() + entry.vertex * 2 * words, *below = above + words;
+  std::uint64_t asked = 0;
   for (Index k = 0; k < words; ++k) {
-    const auto w = static_cast<std::size_t>(k);
-    const std::uint64_t up = signs[w], down = signs[w + static_cast<std::size_t>(words)];
     const std::uint64_t zero = k == chosen >> 6 ? std::uint64_t{1} << (chosen & 63) : 0;
-    const std::uint64_t asked = node.open[w] & ~zero;
-    open[w] = (v.far ? ~(up | down) : open[w]) & asked;
-    above[k] = (above[k] & ~asked & ~zero) | (up & asked);
-    below[k] = (below[k] & ~asked & ~zero) | (down & asked);
-    unsettled = unsettled || open[w];
+    above[k] &= ~zero;
+    below[k] &= ~zero;
+    open[static_cast<std::size_t>(k)] = node.open[static_cast<std::size_t>(k)] & ~zero;
+    asked |= open[static_cast<std::size_t>(k)];
   }
-  tally_.signs += static_cast<long>(level.candidates.size());
-  if (unsettled) settle(level, entry.vertex, rows_on(level, part, entry.on), level.forms, level.candidates, above, below, open.data());
+  if (asked) float_signs(level, part, entry, above, below);
   if (!structure()) return;
   const Index offset = network_.stages()[static_cast<std::size_t>(level.stage)].offset;
   for (int s = 0; s < 2; ++s) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <optional>
+#include <random>
 
 #include "cells.h"
 #include "face_lattice.h"
@@ -62,6 +63,8 @@ class CellSplitter {
   void cut(Tree tree, int depth, std::vector<Tree>& parts);
   // Appends the regions of the subtree to `regions`, and what stays unexplored to `open`.
   void run(Tree tree, RegionList& regions, std::vector<PartialPattern>& open);
+  // The weight of a random descent through the subtree: 2 to the number of divisions on the way.
+  double descend(Tree tree, std::mt19937_64& random);
   const EnumerationTally& tally() const { return tally_; }
   Index reported() const { return reported_; }  // regions of this run that the others know of
 
@@ -113,15 +116,15 @@ class CellSplitter {
   void find_open(const Level& level, const Node& node, Index chosen, Node& part) const;
   void split_all(Level& level);
   void release(Level& level, std::size_t vertices, std::size_t rows);
-  Index choose(const Level& level, const Node& node) const;
+  Index choose(const Level& level, const Node& node, int cuts) const;
   bool split(Level& level, std::size_t index, std::size_t free, std::size_t& first, std::size_t& second);
   void leave(Level& level, const Node& node, bool unfinished);
   void finish(Level& level, const Node& node);
-  Cell by_itself(const Level& level, const Node& node) const;
+  Cell by_itself(const Level& level, const Node& node);
   void leave_open(const Words& pattern, int stage, const Level* level, const Node* node);
   // While cutting, what is deep enough is handed over, and everything once the run is to stop.
   bool deep(int depth) const { return parts_ && (depth >= depth_limit_ || stopped()); }
-  Words pattern_of(const Level& level, const Node& node) const;
+  void pattern_of(const Level& level, const Node& node, Words& pattern) const;
 
   // One division.
   void divide(Level& level, const Node& node, std::int32_t row, const std::vector<std::int8_t>& side, Node* below, Node* above);
@@ -142,6 +145,7 @@ class CellSplitter {
                       std::uint64_t* above);
   void keep_signs(Level& level, Index count, Index words);
   void gather_candidates(Level& level);
+  void float_signs(Level& level, const Node& part, const Entry& entry, std::uint64_t* above, std::uint64_t* below);
   void signs_of_candidates(Level& level, const Node& node, const Node& part, const Entry& entry, Index chosen);
 
   // Signs and vertices that floats leave open.
@@ -152,8 +156,14 @@ class CellSplitter {
   static Vertex<D> rounded(const ExactVertex& exact);
 
   // What is handed out.
-  void emit(Level& level, const Node& node, const Words& pattern);
-  void emit_witness(const Level& level, const Node& node, const Words& pattern, bool far);
+  void count_region();
+  void hand_out(const Words& pattern, bool bounded, const std::array<double, D>& witness);
+  void emit(const Level& level, const Node& node, const Words& pattern);
+  bool emit_both(const Level& level, const Node& node, Index chosen);
+  bool points_of_both(const Level& level, const Node& node, const VertexRow<D>& row, std::array<double, D>& above,
+                      std::array<double, D>& below) const;
+  static bool inside_row(const VertexRow<D>& row, bool positive, const double* x);
+  std::array<double, D> mean_inside(const Level& level, const Node& node, const Words& pattern, bool far) const;
   bool strictly_inside(const Level& level, const Node& node, const Words& pattern, const double* x) const;
   void emit_structure(const Level& level, const Node& node, bool far);
   void emit_faces(const Level& level, const Node& node, const std::vector<FaceVertices>& facets);
@@ -177,6 +187,8 @@ class CellSplitter {
   std::vector<PartialPattern>* open_ = nullptr;
   std::vector<Tree>* parts_ = nullptr;  // while cutting
   int depth_limit_ = 0;
+  std::mt19937_64* random_ = nullptr;  // while descending
+  double weight_ = 1;
   Index reported_ = 0;
   // Scratch of one division.
   std::vector<std::uint64_t> above_words_, below_words_;
@@ -184,7 +196,8 @@ class CellSplitter {
   std::vector<std::pair<int, int>> edges_;
   std::vector<Entry> cut_;
   std::vector<std::int8_t> side_;
-  Words word_scratch_, open_scratch_, sign_scratch_;
+  Words word_scratch_, open_scratch_, sign_scratch_, pattern_scratch_;
+  std::vector<Cell> spare_;  // cells that are done with, for their memory
 };
 
 }  // namespace pyregions

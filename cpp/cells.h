@@ -73,6 +73,7 @@ struct EnumerationOptions {
   int jobs = 64;
   Index max_regions = -1;  // stop soon after so many; -1: no limit
   double time_limit = -1;  // seconds; -1: no limit
+  bool estimate = false;   // tick is given an estimate of the part that is found
 };
 
 struct Enumeration {
@@ -82,9 +83,9 @@ struct Enumeration {
 };
 
 // All regions of the given subtrees (one entry without a decided piece: all of the domain) of the network restricted to the
-// subspace. tick is called now and then on the calling thread with the regions found and the part of the jobs that is done;
-// false stops the run. Law: a run that is not stopped gives the same regions in the same order for any number of workers;
-// in one dimension they come in ascending order, the vertices of each likewise.
+// subspace. tick is called now and then on the calling thread with the regions found and, if asked for, an estimate of the
+// part of all that they are (cell_outlook.h); false stops the run. Law: a run that is not stopped gives the same regions in
+// the same order for any number of workers; in one dimension they come in ascending order, the vertices of each likewise.
 Enumeration enumerate_cells(const Network& network, const Subspace& subspace, const Domain& domain,
                             const std::vector<PartialPattern>& subtrees, const EnumerationOptions& options,
                             const std::function<bool(Index, double)>& tick = nullptr);

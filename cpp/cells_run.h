@@ -14,7 +14,7 @@ struct EnumerationRun {
   const std::vector<PartialPattern>& subtrees;
   const EnumerationOptions& options;
   SplitterControl control;
-  std::function<bool(double)> tick;  // the part of the jobs that is done; false stops
+  std::function<bool(double)> tick;  // the part of all regions that is found, an estimate; false stops
 };
 
 // Instantiated in cells_low.cpp and cells_high.cpp.

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "cell_emit.h"
+#include "cell_outlook.h"
 #include "cells_run.h"
 #include "pool.h"
 
@@ -79,6 +80,8 @@ Enumeration enumerate_with(const EnumerationRun& run) {
     jobs = std::move(parts);
   }
   result.tally.add(first->tally());
+  std::optional<Outlook> outlook;
+  if (run.options.estimate) outlook.emplace(*first, jobs);
   std::vector<RegionList> lists(jobs.size());
   std::vector<std::vector<PartialPattern>> open(jobs.size());
   std::vector<std::unique_ptr<Splitter>> idle;
@@ -96,15 +99,16 @@ Enumeration enumerate_with(const EnumerationRun& run) {
     EnumerationTally given_up;
     run_job<D, W>(run, splitter, jobs[k], lists[k], open[k], given_up);
     jobs[k] = {};
+    if (outlook) outlook->finish(k, lists[k].count);
     const std::lock_guard<std::mutex> lock(mutex);
     result.tally.add(given_up);
     if (splitter) idle.push_back(std::move(splitter));
   };
   // After a stop every job is still run, if only to say what it leaves open.
-  const auto tick = [&](Index done) {
+  const auto tick = [&](Index) {
     if (run.control.deadline && std::chrono::steady_clock::now() > *run.control.deadline) run.control.stop->store(true);
     try {
-      if (run.tick && !run.tick(static_cast<double>(done) / static_cast<double>(jobs.size()))) run.control.stop->store(true);
+      if (run.tick && !run.tick(outlook ? outlook->share(run.control.found->load()) : 0)) run.control.stop->store(true);
     } catch (...) {
       run.control.stop->store(true);
       throw;

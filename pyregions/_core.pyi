@@ -237,7 +237,7 @@ def cells_at(
 most_inputs: int
 
 # subtrees: int8 (K, units), -1 undecided. detail: "count", "regions", "structure" or "faces". max_regions, time_limit:
-# -1 for none. tick(found, part of the jobs done) -> go on. Returns count, open, tally, interrupted; patterns (words),
+# -1 for none. tick(found, estimated part of all) -> go on. Returns count, open, tally, interrupted; patterns (words),
 # witnesses, bounded; structure (see CellStructure in cells.h).
 def enumerate(
     network: Network,

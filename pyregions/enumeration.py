@@ -69,4 +69,4 @@ def run(
 
 
 def _report(found: int, done: float) -> None:
-    print(f"\rregions: {found} ({100 * done:.0f} % of the jobs)", end="", file=sys.stderr, flush=True)
+    print(f"\rregions: {found}, about {100 * done:.0f} %", end="", file=sys.stderr, flush=True)
