@@ -103,15 +103,15 @@ void CellSplitter<D, W>::keep_signs(Level& level, Index count, Index words) {
 template <int D, int W>
 void CellSplitter<D, W>::gather_candidates(Level& level) {
   const Index width = level.pre->values.cols(), count = static_cast<Index>(level.candidates.size());
-  Vector gathered(static_cast<std::size_t>((D + 4) * count));
+  Vector& gathered = level.gathered;
+  gathered.resize(static_cast<std::size_t>((D + 4) * count));
   const double* values = level.pre->values.row(level.place * (D + 1));
   for (Index c = 0; c < count; ++c) {
     const Index j = level.candidates[static_cast<std::size_t>(c)];
     for (Index k = 0; k <= D; ++k) gathered[static_cast<std::size_t>(k * count + c)] = values[k * width + j];
     for (Index k = 0; k < 3; ++k) gathered[static_cast<std::size_t>((D + 1 + k) * count + c)] = level.block[static_cast<std::size_t>(k * width + j)];
   }
-  level.block = std::move(gathered);
-  const double* block = level.block.data();
+  const double* block = gathered.data();
   level.forms = {block, count, count, block + (D + 1) * count, block + (D + 2) * count, block + (D + 3) * count};
 }
 

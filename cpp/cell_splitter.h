@@ -93,7 +93,7 @@ class CellSplitter {
     Words signs;            // with structure, per vertex: units, then frame rows, above 0; the same below 0
     std::vector<Index> candidates;  // units of the stage that cut the cell, numbered within the stage
     Index words = 0;                // of a set of candidates
-    Vector block;                   // forms and thresholds of the candidates
+    Vector block, gathered;         // thresholds of all units; forms and thresholds of the candidates
     FormBlock forms{};
     const NodeForms* pre = nullptr;  // forms of all units of the stage
     std::shared_ptr<const StageForms> held;

@@ -14,7 +14,7 @@
 namespace pyregions {
 
 constexpr int kWide = 16;
-constexpr int kDepthStep = 4;
+constexpr int kDepthStep = 3;
 
 template <int D>
 Subtree<D, kWide> widened(Subtree<D, 1> tree) {

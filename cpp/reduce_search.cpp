@@ -7,6 +7,7 @@
 #include "pool.h"
 #include "projection.h"
 #include "reducer.h"
+#include "row_maximum.h"
 
 namespace pyregions::detail {
 
@@ -93,10 +94,55 @@ void Reducer::shoot_normals() {
   }
 }
 
+// In a box, row by row: a point beyond the row, or multipliers.
+void Reducer::maximize_rows() {
+  const Index R = frame_.rows(), K = frame_.dim;
+  const std::vector<Index> open = open_entries();
+  if (open.empty() || !rows_.domain().is_box()) return;
+  std::vector<RowMaximum> results(open.size());
+  parallel_for(static_cast<Index>(open.size()), options_.workers, [&](Index i) {
+    const Index e = open[s(i)];
+    std::vector<std::uint8_t> skip(s(R), 0);
+    for (Index j = 0; j < R; ++j) skip[s(j)] = group_of_[s(j)] < 0 || j == e ? 1 : 0;
+    const Vector row = unit_row(e);
+    RowMaximumProblem problem;
+    problem.A = &frame_.G;
+    problem.b = frame_.h.data();
+    problem.skip = skip.data();
+    problem.lower = frame_.lower.data();
+    problem.upper = frame_.upper.data();
+    problem.c = row.data();
+    problem.bar = slack(e);
+    problem.own = e < R ? -1 : (e - R) % K;
+    problem.margin = 0x1p-20;
+    results[s(i)] = row_maximum(problem);
+  });
+  rows_.tally().active_set += static_cast<long>(open.size());
+  std::vector<const Vector*> found;
+  std::vector<Claim> claims;
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    if (results[i].status == RowMaximum::Status::above) found.push_back(&results[i].y);
+    if (results[i].status == RowMaximum::Status::below) claims.emplace_back(open[i], std::move(results[i].multipliers));
+  }
+  harvest_points(found);
+  prove(claims);
+}
+
+// The rays through points of the frame.
+void Reducer::harvest_points(const std::vector<const Vector*>& points) {
+  Matrix y(static_cast<Index>(points.size()), frame_.dim), ratios(static_cast<Index>(points.size()), frame_.rows());
+  for (std::size_t i = 0; i < points.size(); ++i) std::copy(points[i]->begin(), points[i]->end(), y.row(static_cast<Index>(i)));
+  gemm(false, true, 1.0, y, polar_, 0.0, ratios);
+  harvest(y, first_hits(y, ratios));
+}
+
 void Reducer::finish() {
+  maximize_rows();
   // The claimed row is pushed out by `overshoot` of its slack, so that a solution gives a witness with a margin; `tilt`
   // makes the first stage's bounds carry a positive multiplier each, which absorbs the residual of the float solve. Both
-  // only shape proposals. The second pair is for rows closer to redundancy than the first can see.
+  // only shape proposals: a large overshoot for a margin that bounds of deep networks leave room for, the smaller ones for
+  // rows that are closer to redundancy.
+  finish_once(0x1p-12, 0x1p-24);
   finish_once(0x1p-20, 0x1p-24);
   finish_once(0x1p-36, 0x1p-34);
 }
@@ -164,10 +210,7 @@ void Reducer::finish_once(double overshoot, double tilt) {
     for (const auto& [e, value] : results[i].multipliers)
       if (e != R + 2 * K) claims.back().second.emplace_back(e, value / own);
   }
-  Matrix y(static_cast<Index>(found.size()), K), ratios(static_cast<Index>(found.size()), R);
-  for (std::size_t i = 0; i < found.size(); ++i) std::copy(found[i]->begin(), found[i]->end(), y.row(static_cast<Index>(i)));
-  gemm(false, true, 1.0, y, polar_, 0.0, ratios);
-  harvest(y, first_hits(y, ratios));
+  harvest_points(found);
   prove(claims);
 }
 

@@ -75,6 +75,8 @@ class Reducer {
   void prove_by_basis(Index entry, const std::vector<std::pair<Index, double>>& multipliers);
   NearestPoint beyond(Index e, double overshoot, double tilt, const Vector& lean, const Matrix& gram) const;
   void finish_once(double overshoot, double tilt);
+  void maximize_rows();
+  void harvest_points(const std::vector<const Vector*>& points);
   std::vector<std::pair<Index, double>> settle_with_lp(Index entry);  // the multipliers over entries at the optimum
   void settle_exactly(Index entry);
   bool settle_by_refinement(Index entry, const NearestPoint& nearest);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal, overload
 
@@ -19,6 +19,7 @@ from .arguments import (
     counter,
     point_array,
     real_array,
+    whole_number,
 )
 from .cell import F64, DomainRows, NoInterior
 from .errors import core_errors, translate
@@ -388,6 +389,60 @@ class Network:
                     out[k].args = (f"point {k}: {out[k]}",)
                     raise out[k]
         return out
+
+    def iter_regions(
+        self,
+        X: ArrayLike,
+        domain: Domain = None,
+        tie: str = "raise",
+        compute: Sequence[Part] = ("facets",),
+        workers: int | None = None,
+        batch: int = 64,
+        exact_budget: float = EXACT_BUDGET,
+    ) -> Iterator[Region]:
+        """The regions of many points one after the other, ``batch`` of them computed in parallel at a time.
+
+        For more points than regions fit into memory: a region holds its rows, N x d doubles.
+
+        Parameters
+        ----------
+        X, domain, tie, compute, workers, exact_budget
+            As for :meth:`regions`.
+        batch : int
+            Points per call of :meth:`regions`; at most so many regions exist here at a time.
+
+        Returns
+        -------
+        iterator of Region, in the order of X
+
+        Raises
+        ------
+        ValueError
+            As :meth:`regions`; earlier regions have been handed out by then.
+
+        Examples
+        --------
+        >>> import pyregions as pr
+        >>> net = pr.Network.from_arrays([([[1.0], [1.0]], [0.0, -1.0]), ([[1.0, 1.0]], [0.0])])
+        >>> [r.pattern.tolist() for r in net.iter_regions([[-1.0], [0.5], [3.0]], batch=2)]
+        [[0, 0], [1, 0], [1, 1]]
+        """
+        size = whole_number(batch, "batch", 1)
+        points, single = self._points(X)
+        if single and np.ndim(X) == 1:
+            raise ValueError(f"X has shape {np.shape(X)}: iter_regions takes many points (M, {self.inputs})")
+
+        def parts() -> Iterator[Region]:
+            for first in range(0, len(points), size):
+                part = points[first : first + size]
+                found = self.regions(part, domain, tie, compute, workers, errors="return", exact_budget=exact_budget)
+                for k, region in enumerate(found, first):
+                    if isinstance(region, Exception):
+                        region.args = (f"point {k}: {region}",)
+                        raise region
+                    yield region
+
+        return parts()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the network, weights exactly, to an .npz file (no pickle inside)."""

