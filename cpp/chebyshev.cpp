@@ -196,7 +196,7 @@ InteriorPoint interior_by_floats(const RowSystem& rows, const Vector& start) {
   // The quick try keeps to a window of the scale of the slacks around the start, so that the point of an unbounded cell
   // does not run away; the full one has the whole space, as proofs of emptiness need.
   constexpr double kWindow = 0.25;    // measured: rays from the middle of a smaller window find more facets
-  constexpr double kCentred = 0x1p-10;  // a middle need not be the middle to many digits
+  constexpr double kCentred = 0x1p-3;  // a middle need not be the middle to many digits
   BallProblem windowed = p;
   for (double& v : windowed.lower) v = std::max(v, -kWindow * p.radius_cap);
   for (double& v : windowed.upper) v = std::min(v, kWindow * p.radius_cap);

@@ -14,6 +14,9 @@ namespace pyregions::detail {
 namespace {
 // Rays are shot in blocks so that the ratio matrix of a large cell stays small.
 constexpr Index kRays = 256;
+// A ray that leaves the cell through a row proves it a facet if the next wall is farther by more than the bounds of a forward
+// pass; this much, relatively, nearly always is.
+constexpr double kClearlyFirst = 0x1p-20;
 }  // namespace
 
 Vector Reducer::polar_row(Index e) const {
@@ -114,8 +117,8 @@ void Reducer::maximize_rows() {
     problem.c = row.data();
     problem.bar = slack(e);
     problem.own = e < R ? -1 : (e - R) % K;
-    problem.margin = 0x1p-20;
-    results[s(i)] = row_maximum(problem);
+    problem.margin = kClearlyFirst;
+    if (problem.bar > 0) results[s(i)] = row_maximum(problem);
   });
   rows_.tally().active_set += static_cast<long>(open.size());
   std::vector<const Vector*> found;

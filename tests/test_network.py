@@ -163,6 +163,20 @@ def test_batch_of_good_and_bad_points():
     assert isinstance(only[0], pr.OutsideDomainError)
 
 
+def test_regions_one_after_the_other():
+    net, _ = random_net()
+    X = np.random.default_rng(0).normal(size=(7, 3))
+    one_by_one = list(net.iter_regions(X, pr.Box(-5, 5), batch=3))
+    assert [r.pattern.tolist() for r in one_by_one] == [r.pattern.tolist() for r in net.regions(X, pr.Box(-5, 5))]
+    X[5] = 9
+    found = net.iter_regions(X, pr.Box(-5, 5), batch=2)
+    assert [(next(found).point == x).all() for x in X[:4]] == [True] * 4
+    with pytest.raises(pr.OutsideDomainError, match="point 5: .*coordinate 0 is 9"):
+        list(found)
+    with pytest.raises(ValueError, match="batch must be"):
+        net.iter_regions(X, batch=0)
+
+
 def test_batch_parts_and_progress(capsys):
     net, _ = random_net()
     X = np.random.default_rng(0).normal(size=(4, 3))
