@@ -140,7 +140,7 @@ def ball_line(name: str, net: Any, points: F64) -> str:
 
 
 def batch_lines(name: str, net: Any, points: F64) -> list[str]:
-    """Many regions at once: facets, flags and cosines in R^d, the ball in the box; two workers against one."""
+    """Many regions one after the other, facets and boundedness in R^d; two workers against one."""
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = {}
     for workers in (1, 2):

@@ -28,7 +28,7 @@ void CellSplitter<D, W>::hand_out(const Words& pattern, bool bounded, const std:
 
 template <int D, int W>
 void CellSplitter<D, W>::emit(const Level& level, const Node& node, const Words& pattern) {
-  if (random_) return;
+  if (random_) return;  // a descent hands out nothing
   count_region();
   if (detail_ == Detail::count) return;
   bool far = false;
@@ -37,7 +37,8 @@ void CellSplitter<D, W>::emit(const Level& level, const Node& node, const Words&
   if (structure()) emit_structure(level, node, far);
 }
 
-// The two regions of a cell that one last unit cuts, without building them. False where that takes more than this.
+// The two regions of a cell that one last unit cuts, without building them. False, and nothing handed out, where a point in
+// each is wanted and points_of_both() finds none. (A random descent never comes here: it wants one part only.)
 template <int D, int W>
 bool CellSplitter<D, W>::emit_both(const Level& level, const Node& node, Index chosen) {
   const Index unit = level.candidates[static_cast<std::size_t>(chosen)];

@@ -50,6 +50,9 @@ double CellSplitter<D, W>::descend(Tree tree, std::mt19937_64& random) {
     run(std::move(tree), none, open);
   } catch (const TooManyFacets&) {  // as far as it got
     for (Level& level : levels_) level.children.clear();
+  } catch (...) {
+    random_ = nullptr;
+    throw;
   }
   random_ = nullptr;
   return weight_;
@@ -86,7 +89,8 @@ void CellSplitter<D, W>::explore(std::vector<Cell>& cells, int stage) {
   for (std::size_t begin = 0; begin < cells.size(); begin += kChunk) {
     parents.clear();
     live.clear();
-    if (control_.deadline && std::chrono::steady_clock::now() > *control_.deadline) control_.stop->store(true, std::memory_order_relaxed);
+    if (!random_ && control_.deadline && std::chrono::steady_clock::now() > *control_.deadline)
+      control_.stop->store(true, std::memory_order_relaxed);
     for (std::size_t k = begin; k < std::min(cells.size(), begin + kChunk); ++k) {
       Cell& cell = cells[k];
       if (stopped() && !cell.own && !deep(cell.depth)) {
@@ -156,13 +160,7 @@ void CellSplitter<D, W>::split_stage(Cell& cell, Level& level) {
   node.open.assign(static_cast<std::size_t>(level.words), 0);
   for (std::size_t c = 0; c < level.candidates.size(); ++c) set_bit(node.open.data(), static_cast<Index>(c));
   if (!level.candidates.empty()) gather_candidates(level);
-  cell.forms.reset();
-  cell.own.reset();
-  cell.vertices.clear();
-  cell.rows.clear();
-  cell.signs.clear();
-  cell.on.clear();
-  spare_.push_back(std::move(cell));
+  retire(std::move(cell));
   split_all(level);
 }
 
@@ -310,6 +308,19 @@ void CellSplitter<D, W>::finish(Level& level, const Node& node) {
   cell.place = level.place;
   level.children.push_back(std::move(cell));
   if (level.children.size() >= 4 * kChunk) explore_children(level);
+}
+
+// Keeps the memory of a cell that is done with; by_itself() finds its lists empty and fills the rest in anew.
+template <int D, int W>
+void CellSplitter<D, W>::retire(Cell cell) {
+  if (spare_.size() >= kSpare) return;
+  cell.forms.reset();
+  cell.own.reset();
+  cell.vertices.clear();
+  cell.rows.clear();
+  cell.signs.clear();
+  cell.on.clear();
+  spare_.push_back(std::move(cell));
 }
 
 // The cell out of the pools; its facets are numbered without gaps.

@@ -24,6 +24,7 @@ struct SplitterControl {
 };
 
 constexpr std::size_t kChunk = 48;  // cells whose forms are composed in one product
+constexpr std::size_t kSpare = 4 * kChunk;  // cells whose memory is kept: about as many as one stage has at a time
 
 // A cell by itself, at the beginning of a stage or within one: what its units still cut is found again.
 template <int D, int W>
@@ -121,6 +122,7 @@ class CellSplitter {
   void leave(Level& level, const Node& node, bool unfinished);
   void finish(Level& level, const Node& node);
   Cell by_itself(const Level& level, const Node& node);
+  void retire(Cell cell);
   void leave_open(const Words& pattern, int stage, const Level* level, const Node* node);
   // While cutting, what is deep enough is handed over, and everything once the run is to stop.
   bool deep(int depth) const { return parts_ && (depth >= depth_limit_ || stopped()); }

@@ -14,7 +14,7 @@
 namespace pyregions {
 
 constexpr int kWide = 16;
-constexpr int kDepthStep = 3;
+constexpr int kDepthStep = 3;  // divisions per round of cutting: 64 jobs after two
 
 template <int D>
 Subtree<D, kWide> widened(Subtree<D, 1> tree) {
@@ -81,7 +81,7 @@ Enumeration enumerate_with(const EnumerationRun& run) {
   }
   result.tally.add(first->tally());
   std::optional<Outlook> outlook;
-  if (run.options.estimate) outlook.emplace(*first, jobs);
+  if (run.options.estimate) outlook.emplace(*first, jobs, run.options.time_limit);
   std::vector<RegionList> lists(jobs.size());
   std::vector<std::vector<PartialPattern>> open(jobs.size());
   std::vector<std::unique_ptr<Splitter>> idle;
@@ -99,7 +99,7 @@ Enumeration enumerate_with(const EnumerationRun& run) {
     EnumerationTally given_up;
     run_job<D, W>(run, splitter, jobs[k], lists[k], open[k], given_up);
     jobs[k] = {};
-    if (outlook) outlook->finish(k, lists[k].count);
+    if (outlook && open[k].empty()) outlook->finish(k, lists[k].count);
     const std::lock_guard<std::mutex> lock(mutex);
     result.tally.add(given_up);
     if (splitter) idle.push_back(std::move(splitter));

@@ -97,16 +97,22 @@ void Reducer::shoot_normals() {
   }
 }
 
+// Marks entry e, if it is a row, and the rows that stand back for their group.
+std::vector<std::uint8_t> Reducer::all_but(Index e) const {
+  std::vector<std::uint8_t> skip(s(frame_.rows()), 0);
+  for (Index j = 0; j < frame_.rows(); ++j) skip[s(j)] = group_of_[s(j)] < 0 || j == e ? 1 : 0;
+  return skip;
+}
+
 // In a box, row by row: a point beyond the row, or multipliers.
 void Reducer::maximize_rows() {
   const Index R = frame_.rows(), K = frame_.dim;
   const std::vector<Index> open = open_entries();
-  if (open.empty() || !rows_.domain().is_box()) return;
+  if (open.empty() || fine_ || !rows_.domain().is_box()) return;
   std::vector<RowMaximum> results(open.size());
   parallel_for(static_cast<Index>(open.size()), options_.workers, [&](Index i) {
     const Index e = open[s(i)];
-    std::vector<std::uint8_t> skip(s(R), 0);
-    for (Index j = 0; j < R; ++j) skip[s(j)] = group_of_[s(j)] < 0 || j == e ? 1 : 0;
+    const std::vector<std::uint8_t> skip = all_but(e);
     const Vector row = unit_row(e);
     RowMaximumProblem problem;
     problem.A = &frame_.G;
@@ -155,8 +161,7 @@ void Reducer::finish() {
 NearestPoint Reducer::beyond(Index e, double overshoot, double tilt, const Vector& lean, const Matrix& gram) const {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   const Index R = frame_.rows(), K = frame_.dim;
-  std::vector<std::uint8_t> skip(s(R), 0);
-  for (Index j = 0; j < R; ++j) skip[s(j)] = group_of_[s(j)] < 0 || j == e ? 1 : 0;
+  const std::vector<std::uint8_t> skip = all_but(e);
   Vector lower = frame_.lower, upper = frame_.upper, extra(s(K), 0.0);
   double slack = 0;
   if (e < R) {

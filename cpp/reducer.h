@@ -76,6 +76,7 @@ class Reducer {
   NearestPoint beyond(Index e, double overshoot, double tilt, const Vector& lean, const Matrix& gram) const;
   void finish_once(double overshoot, double tilt);
   void maximize_rows();
+  std::vector<std::uint8_t> all_but(Index e) const;
   void harvest_points(const std::vector<const Vector*>& points);
   std::vector<std::pair<Index, double>> settle_with_lp(Index entry);  // the multipliers over entries at the optimum
   void settle_exactly(Index entry);

@@ -22,11 +22,15 @@ namespace {
 constexpr int kOuter = 60, kInner = 20;   // proximal steps, Newton steps in each
 constexpr int kEasy = 6;                  // Newton steps after which s may grow; after twice as many it shrinks
 constexpr double kGrowth = 4;             // by this factor
+constexpr double kRetreat = 16;           // by which s falls when a projection did not converge
 constexpr double kStill = 1e-12;          // relative movement of a proximal step that is none: the program is solved
 constexpr double kSolved = 1e-9;          // relative violation at which a projection is left for the next
 constexpr double kRidge = 1e-11;          // added to the Hessian's diagonal, relative to s: rows have unit length
 constexpr double kDescent = 1e-4;         // Armijo's constant
 constexpr double kShort = 0x1p-6;         // a step of Newton's this much shortened is not worth it
+constexpr double kPivot = 0.5;            // of the ridge: a smaller pivot is rounding, its row depends on those inside
+constexpr double kGone = 1e-15;           // of the value aimed at: a multiplier below has reached 0
+constexpr double kLevel = 1e-14;          // relative rounding of psi
 constexpr double kBelow = 1e-7;           // relative distance below the bar that a proof should keep for rounding
 
 class Search {
@@ -48,20 +52,19 @@ class Search {
   }
 
   RowMaximum run() {
-    double length2 = dot(p_.c, p_.c, k_);
-    step_ = 2 * p_.bar / length2;  // to twice the distance of the bar
+    step_ = 2 * p_.bar / dot(p_.c, p_.c, k_);  // to twice the distance of the bar
     for (int outer = 0; outer < kOuter; ++outer) {
       psi_ = evaluate(lambda_, y_);
       int steps = 0;
-      for (bool more = true; more && steps < kInner; ++steps) {
+      bool more = true;
+      for (; more && steps < kInner; ++steps) {
         gemv(false, 1.0, *p_.A, y_.data(), 0.0, value_.data());
-        ++out_.iterations;
         const bool done = look();
         more = !done && newton();
         if (done) return std::move(out_);
       }
-      if (steps == kInner) {  // too far at once
-        step_ /= kGrowth * kGrowth;
+      if (more) {  // too far at once
+        step_ /= kRetreat;
         continue;
       }
       double moved = 0, size = 0;
@@ -206,7 +209,7 @@ class Search {
     factor_.forward(products_.data());
     double pivot = hessian_(i, i);
     for (std::size_t c = 0; c < inside_.size(); ++c) pivot -= products_[c] * products_[c] / factor_.pivot(static_cast<Index>(c));
-    if (!(pivot > 0.5 * kRidge * step_)) return false;
+    if (!(pivot > kPivot * kRidge * step_)) return false;
     factor_.append(products_.data(), pivot);
     inside_.push_back(i);
     return true;
@@ -227,7 +230,7 @@ class Search {
       for (std::size_t c = inside_.size(); c-- > 0;) {
         double& now = goal_[at(inside_[c])];
         now += part * (products_[c] - now);
-        if (products_[c] > 0 || now > 1e-15 * std::fabs(products_[c])) continue;
+        if (products_[c] > 0 || now > kGone * std::fabs(products_[c])) continue;
         now = 0;
         factor_.remove(static_cast<Index>(c));
         inside_.erase(inside_.begin() + static_cast<Index>(c));
@@ -247,7 +250,7 @@ class Search {
         trial_[at(j)] = t == 1 ? goal_[i] : lambda_[at(j)] + t * (goal_[i] - lambda_[at(j)]);
       }
       const double psi = evaluate(trial_, next_y());
-      if (psi <= psi_ - kDescent * t * gain + 1e-14 * std::fabs(psi_)) {
+      if (psi <= psi_ - kDescent * t * gain + kLevel * std::fabs(psi_)) {
         const bool moved = trial_ != lambda_;
         lambda_.swap(trial_);
         y_.swap(next_);

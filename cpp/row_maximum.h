@@ -10,8 +10,8 @@
 
 namespace pyregions {
 
-// maximise c.y with A y <= b (rows with skip[j] != 0 left out), lower <= y <= upper. Requires: b > 0 on the rows that are
-// not left out, lower < 0 < upper, finite; bar > 0.
+// maximise c.y with A y <= b (rows with skip[j] != 0 left out), lower <= y <= upper. Requires: unit rows; b > 0 on those that
+// are not left out, lower < 0 < upper, finite; bar > 0.
 struct RowMaximumProblem {
   const Matrix* A = nullptr;  // N x K
   const double* b = nullptr;
@@ -24,12 +24,12 @@ struct RowMaximumProblem {
   double margin = 0;          // the ray to the point leaves the row's bar so much, relatively, before all others
 };
 struct RowMaximum {
-  // above: the ray from 0 through y reaches the bar before any other wall. below: multipliers of A with
-  // multipliers.b + max over the box of (c - A' multipliers).y < bar.
+  // above: the ray from 0 through y reaches the bar before any other wall, with the margin asked for. below: multipliers >= 0
+  // of A with multipliers.b + max over the box of (c - A' multipliers).y < bar, by 1e-7 of it. limit: neither was found, as
+  // where the maximum is nearly the bar.
   enum class Status { above, below, limit } status = Status::limit;
   Vector y;
   std::vector<std::pair<Index, double>> multipliers;
-  int iterations = 0;
 };
 RowMaximum row_maximum(const RowMaximumProblem& problem);
 

@@ -35,9 +35,10 @@ def enumerate_regions(
     workers : int, optional
         Threads; by default the CPUs that this process may use. The result does not depend on it.
     progress : bool or callable
-        True reports on standard error; a callable gets the regions found and the part of all regions that they are, an
-        estimate by random descents through what is not yet explored (Knuth, Estimating the efficiency of backtrack
-        programs, 1975): right on average, at the start of a single run within a factor of two or so.
+        True reports on standard error; a callable gets the regions found and the part of all regions (when a run goes
+        on, of what was open) that they are, an estimate by random descents through what is not yet explored (Knuth,
+        Estimating the efficiency of backtrack programs, 1975): right on average, at the start of a single run within a
+        factor of two or so; 1 only when nothing is left.
 
     Returns
     -------

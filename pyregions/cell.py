@@ -276,7 +276,8 @@ class Geometry:
         dict
             ``triage``, ``tight``, ``basis``, ``refine``, ``exact`` and ``undecided`` count decisions by the rung that
             took them: floats with a normwise bound, with an elementwise bound, a verified basis, double-double,
-            integers, none. ``active_set``, ``lps`` and ``interior`` count what the solvers were asked to propose.
+            integers, none. ``active_set`` (rows with a search of their own), ``lps`` and ``interior``
+            count what the solvers were asked to propose.
             ``seconds_*`` are the seconds of each stage of the facets. ``calls`` holds the same per question
             ("witness", "facets", ...), without the questions that it asked in turn; its ``seconds_all`` are the
             seconds of the question.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -418,7 +418,7 @@ class Network:
         Raises
         ------
         ValueError
-            As :meth:`regions`; earlier regions have been handed out by then.
+            If X is malformed or batch below 1, at once; else as :meth:`regions`, when the region's turn comes.
 
         Examples
         --------
@@ -436,11 +436,13 @@ class Network:
             for first in range(0, len(points), size):
                 part = points[first : first + size]
                 found = self.regions(part, domain, tie, compute, workers, errors="return", exact_budget=exact_budget)
-                for k, region in enumerate(found, first):
-                    if isinstance(region, Exception):
-                        region.args = (f"point {k}: {region}",)
-                        raise region
-                    yield region
+                found.reverse()
+                while found:  # a region is let go when the caller lets it go
+                    error = found[-1] if isinstance(found[-1], Exception) else None
+                    if error is not None:
+                        error.args = (f"point {first + len(part) - len(found)}: {error}",)
+                        raise error
+                    yield cast(Region, found.pop())
 
         return parts()
 

@@ -203,6 +203,26 @@ def test_an_error_in_the_report_stops_the_run(tmp_path):
     assert done.stdout == "no more paper\n"
 
 
+def test_a_time_limit_with_progress_gets_on():
+    """Estimating must not use up the time, nor what it meets end the run."""
+    net = net_of((5, 12, 12, 1))
+    part, before = pr.enumerate_regions(net, pr.Box(-1, 1), time_limit=0.05, progress=lambda n, share: None), -1
+    for _ in range(200):
+        if part.complete:
+            break
+        assert len(part) > before
+        before = len(part)
+        part = part.resume(time_limit=0.05, progress=lambda n, share: None)
+    assert patterns(part) == patterns(pr.enumerate_regions(net, pr.Box(-1, 1)))
+
+
+def test_a_stopped_run_is_not_all_of_it():
+    shares = []
+    net = net_of((5, 16, 16, 1))
+    part = pr.enumerate_regions(net, pr.Box(-1, 1), time_limit=0.3, progress=lambda n, share: shares.append(share))
+    assert not part.complete and shares and max(shares) < 1
+
+
 def test_progress(capsys, whole):
     net, calls = net_of((2, 128, 128, 128, 1)), []
     found = pr.enumerate_regions(net, pr.Box(-1, 1), progress=lambda n, share: calls.append((n, share)))
