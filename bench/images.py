@@ -96,7 +96,9 @@ def daqp_lines(name: str, net: Any, x: F64, domain: str, stop: float) -> list[st
         seconds, found = peers.within(stop, peers.daqp_facets, rows, right)
         note = "stopped" if found is None else ""
         if found is not None and what == "full rows":
-            note = f"facets agree: {found == facets}"
+            differing = sorted(found ^ facets)
+            assert all(peers.relaxed_row_is_facet(A, b, i)[0] == (i in facets) for i in differing), differing
+            note = f"differs on rows {differing}, LPs confirm ours" if differing else "facets agree"
         cost = f"{seconds:>9.3f} s, ours {own:.3f} s, ratio {seconds / own:.1f}"
         lines.append(f"{name:<24}{domain:<6}daqp {what:<13}{cost} {note}")
     return lines
