@@ -33,7 +33,8 @@ struct ReduceOptions {
 // Steps: group coincident rows exactly; prune by intervals against the domain's box; shoot rays along every normal from
 // the centre; search witnesses for the rest in batches by gradients on violated rows; one program per row still open,
 // ending in a witness or in multipliers - in a box the row's maximum, looked for from both sides, else a least-distance
-// solve; for what is left exact solves of the rows that it proposes, HiGHS in high dimension, and exact programs. Every outcome is proven by predicates.h or exact_rung.h.
+// solve; for what is left exact solves of the rows that it proposes, HiGHS in high dimension, and exact programs. Every
+// outcome is proven by predicates.h or exact_rung.h.
 Facets reduce(const RowSystem& rows, const Parts& center, const ReduceOptions& options = {});
 Facets reduce(const RowSystem& rows, const Vector& center, const ReduceOptions& options = {});
 // The same without floats, for cells that they cannot enter. interior: strictly inside.

@@ -19,6 +19,7 @@
 namespace pyregions {
 namespace {
 
+// None of these decides anything about the geometry: they shape proposals, which the caller proves or refuses.
 constexpr int kOuter = 60, kInner = 20;   // proximal steps, Newton steps in each
 constexpr int kEasy = 6;                  // Newton steps after which s may grow; after twice as many it shrinks
 constexpr double kGrowth = 4;             // by this factor
@@ -59,9 +60,8 @@ class Search {
       bool more = true;
       for (; more && steps < kInner; ++steps) {
         gemv(false, 1.0, *p_.A, y_.data(), 0.0, value_.data());
-        const bool done = look();
-        more = !done && newton();
-        if (done) return std::move(out_);
+        if (look()) return std::move(out_);
+        more = newton();
       }
       if (more) {  // too far at once
         step_ /= kRetreat;
