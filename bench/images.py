@@ -158,6 +158,30 @@ def batch_lines(name: str, net: Any, points: F64) -> list[str]:
     ]
 
 
+def nearby_lines(name: str, net: Any, points: F64) -> list[str]:
+    """Questions that need no program, per point, against one float64 forward pass of the same points in NumPy."""
+    layers = [(node.terms[0][1], node.bias) for node in net.nodes if isinstance(node, pr.AffineNode)]
+
+    def forward() -> None:
+        value = points
+        for W, b in layers[:-1]:
+            value = np.maximum(value @ W.T + b, 0)
+
+    asks = {
+        "nearest_rows": lambda: pr.nearest_rows(net, points),
+        "rows_within": lambda: pr.rows_within(net, points, 0.1),
+        "sign_changes": lambda: pr.sign_changes(net, points[:10], 0.1),
+        "patterns": lambda: pr.patterns(net, points),
+    }
+    seconds = {}
+    for what, ask in {"forward": forward, **asks}.items():
+        start = time.perf_counter()
+        ask()
+        seconds[what] = (time.perf_counter() - start) / (10 if what == "sign_changes" else len(points))
+    own = ", ".join(f"{what} {1e3 * seconds[what]:.2f}" for what in asks)
+    return [f"{name:<24}milliseconds per point: {own}; one forward pass {1e3 * seconds['forward']:.3f}"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=20, help="test images per median")
@@ -182,6 +206,7 @@ def main() -> None:
             if width == 256:
                 print(ball_line(name, net, points[:3]), flush=True)
                 print(*batch_lines(name, net, points[: arguments.batch]), sep="\n", flush=True)
+                print(*nearby_lines(name, net, points), sep="\n", flush=True)
                 if not arguments.no_peer and peers.installed("daqp"):
                     print(*daqp_lines(name, net, points[0], "R^d", arguments.stop), sep="\n", flush=True)
 

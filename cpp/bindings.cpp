@@ -12,6 +12,7 @@ PYBIND11_MODULE(_core, m) {
   bindings::register_cell(m);
   bindings::register_cells(m);
   bindings::register_exact(m);
+  bindings::register_nearby(m);
   m.attr("highs_built_with") = PYREGIONS_HIGHS_VERSION;  // the headers' version; the library's is asked at import
   m.def("highs_version", &highs_version);
   m.def("available_cpus", &available_cpus);

@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -77,9 +78,15 @@ auto run(Work work) {
   }
 }
 
+// Runs job(i) for 0 <= i < count on `workers` threads without the GIL, each in a clean floating-point environment; the error
+// of every job that threw one. progress (or None) is told the number of finished jobs; Ctrl-C stops all and raises.
+std::vector<std::exception_ptr> for_each_point(Index count, int workers, const std::function<void(Index)>& job,
+                                               const py::object& progress);
+
 void register_network(py::module_& m);  // Network, Domain
 void register_cell(py::module_& m);     // Cell and the functions that make cells
 void register_cells(py::module_& m);    // the enumeration
 void register_exact(py::module_& m);    // the exact rung by itself
+void register_nearby(py::module_& m);   // questions at points that need no program
 
 }  // namespace pyregions::bindings

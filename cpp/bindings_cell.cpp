@@ -1,10 +1,10 @@
 // Layer 5. Cells: one at a time and in batches.
 #include <algorithm>
-#include <atomic>
 
 #include "bindings.h"
 #include "exact_rung.h"
 #include "pool.h"
+#include "sampling.h"
 
 namespace pyregions::bindings {
 
@@ -34,35 +34,12 @@ py::list cells_at(std::shared_ptr<Network> network, const Array& points, const D
   const Matrix x = to_matrix(points, "points", network->inputs());
   const auto shared = std::make_shared<const Domain>(domain);
   std::vector<CellPtr> cells(at(x.rows()));
-  std::vector<std::exception_ptr> errors(at(x.rows()));
-  bool interrupted = false;
-  {
-    py::gil_scoped_release release;
-    std::atomic<bool> stop{false};
-    parallel_for(
-        x.rows(), workers,
-        [&](Index i) {
-          const FloatEnvironment environment;
-          try {
-            CellPtr cell = cell_at(network, Vector(x.row(i), x.row(i) + x.cols()), shared, tie == "any", exact_budget);
-            compute(*cell, what);
-            cells[at(i)] = std::move(cell);
-          } catch (...) {
-            errors[at(i)] = std::current_exception();
-          }
-        },
-        &stop,
-        [&](Index done) {
-          py::gil_scoped_acquire acquire;
-          if (PyErr_CheckSignals() != 0) {
-            interrupted = true;
-            return false;
-          }
-          if (!progress.is_none()) progress(done);
-          return true;
-        });
-  }
-  if (interrupted) throw py::error_already_set();
+  const auto make = [&](Index i) {
+    CellPtr cell = cell_at(network, Vector(x.row(i), x.row(i) + x.cols()), shared, tie == "any", exact_budget);
+    compute(*cell, what);
+    cells[at(i)] = std::move(cell);
+  };
+  const std::vector<std::exception_ptr> errors = for_each_point(x.rows(), workers, make, progress);
   py::list out;
   for (std::size_t i = 0; i < cells.size(); ++i) {
     if (cells[i])
@@ -154,6 +131,10 @@ void register_cell(py::module_& m) {
            [](Cell& c, const Array& y, int norm) {
              const Vector v = to_vector(y, "y", c.rows().dim());
              return extremum_dict(run([&] { return c.project(v, norm); }));
+           })
+      .def("sample",
+           [](Cell& c, Index count, Index steps, std::uint64_t seed, int workers) {
+             return array(run([&] { return sample(c, count, steps, seed, workers); }));
            })
       .def("contains",
            [](Cell& c, const Array& point) {

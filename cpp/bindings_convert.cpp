@@ -2,6 +2,9 @@
 #include "bindings.h"
 
 #include <algorithm>
+#include <atomic>
+
+#include "pool.h"
 
 namespace pyregions::bindings {
 
@@ -303,6 +306,32 @@ py::object python_exception(const std::exception_ptr& error) {
   } catch (const std::exception& e) {
     return py::reinterpret_borrow<py::object>(PyExc_ValueError)(e.what());
   }
+}
+
+std::vector<std::exception_ptr> for_each_point(Index count, int workers, const std::function<void(Index)>& job,
+                                               const py::object& progress) {
+  std::vector<std::exception_ptr> errors(at(count));
+  bool interrupted = false;
+  {
+    py::gil_scoped_release release;
+    std::atomic<bool> stop{false};
+    const auto guarded = [&](Index i) {
+      const FloatEnvironment environment;
+      try {
+        job(i);
+      } catch (...) {
+        errors[at(i)] = std::current_exception();
+      }
+    };
+    parallel_for(count, workers, guarded, &stop, [&](Index done) {
+      py::gil_scoped_acquire acquire;
+      interrupted = PyErr_CheckSignals() != 0;
+      if (!interrupted && !progress.is_none()) progress(done);
+      return !interrupted;
+    });
+  }
+  if (interrupted) throw py::error_already_set();
+  return errors;
 }
 
 void register_errors(py::module_& m) {

@@ -7,6 +7,7 @@
 
 #include "lp.h"
 #include "projection.h"
+#include "row_maximum.h"
 
 namespace pyregions {
 
@@ -68,6 +69,10 @@ BoundarySearch::Answer BoundarySearch::solve(const std::vector<OutputRow>& condi
   Vector lower = frame_.lower, upper = frame_.upper;
   for (double& v : lower) v *= 1 - margin;
   for (double& v : upper) v *= 1 - margin;
+  if (C == 1 && rows_.domain().is_box()) {
+    const std::optional<Answer> found = solve_by_maximum(a, b, lower, upper, length[0]);
+    if (found) return *found;
+  }
   NearestPointProblem problem;
   problem.A = &a;
   problem.b = b.data();
@@ -100,6 +105,48 @@ BoundarySearch::Answer BoundarySearch::solve(const std::vector<OutputRow>& condi
     }
   }
   std::sort(answer.support.begin(), answer.support.end());
+  return answer;
+}
+
+std::optional<BoundarySearch::Answer> BoundarySearch::solve_by_maximum(const Matrix& a, const Vector& b, const Vector& lower,
+                                                                       const Vector& upper, double length) const {
+  const Index R = frame_.rows(), K = frame_.dim;
+  const double bar = -b[at(R)];
+  if (!(bar > 0)) return {};
+  Vector up(a.row(R), a.row(R) + K);
+  for (double& v : up) v = -v;
+  const std::vector<std::uint8_t> skip(at(R), 0);
+  RowMaximumProblem problem;
+  problem.A = &frame_.G;
+  problem.b = b.data();
+  problem.skip = skip.data();
+  problem.lower = lower.data();
+  problem.upper = upper.data();
+  problem.c = up.data();
+  problem.bar = bar;
+  rows_.tally().active_set += 1;
+  RowMaximum found = row_maximum(problem);
+  if (found.status == RowMaximum::Status::limit) return {};
+  Answer answer;
+  answer.feasible = found.status == RowMaximum::Status::above;
+  answer.infeasible = !answer.feasible;
+  if (answer.feasible) {
+    const double far = dot(up.data(), found.y.data(), K);
+    answer.y = std::move(found.y);
+    for (double& v : answer.y) v *= bar / far;
+    return answer;
+  }
+  answer.outputs.assign(1, 1 / length);
+  for (const auto& [e, value] : found.multipliers) {
+    answer.support.push_back(frame_.row[at(e)]);
+    answer.cell.emplace_back(frame_.row[at(e)], value / frame_.length[at(e)]);
+    axpy(-value, frame_.G.row(e), up.data(), K);
+  }
+  for (Index k = 0; k < K; ++k)  // what the rows leave over is bounded by the box
+    if (up[at(k)] != 0) answer.support.push_back((up[at(k)] > 0 ? frame_.upper_row : frame_.lower_row)[at(k)]);
+  answer.support.push_back(rows_.size());
+  std::sort(answer.support.begin(), answer.support.end());
+  std::sort(answer.cell.begin(), answer.cell.end());
   return answer;
 }
 

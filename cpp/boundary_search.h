@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "frame.h"
@@ -35,6 +36,11 @@ class BoundarySearch {
   // The same question as one linear program for HiGHS, which sees through conditions that nearly contradict the cell:
   // the point with the largest slack in everything, and the rows that limit it. feasible: that slack is positive.
   Answer solve_by_lp(const std::vector<OutputRow>& conditions) const;
+
+  // The same for one condition in a box, the last row of a, as the largest value of its opposite over the cell (see
+  // row_maximum.h), a program that large boxes are no burden to; nothing where that does not tell.
+  std::optional<Answer> solve_by_maximum(const Matrix& a, const Vector& b, const Vector& lower, const Vector& upper,
+                                         double length) const;
 
   // Proves that q.f <= 0 on the whole cell, for q = sum over the conditions of -multiplier * q_i: the form q.f - sum
   // lambda h has a supremum <= 0.

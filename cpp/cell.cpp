@@ -225,21 +225,29 @@ const Enclosure& Cell::enclosure() {
 const Ball& Cell::ball() {
   if (ball_) return *ball_;
   const Call call(*this, "chebyshev");
+  return ball_.emplace(find_ball());
+}
+
+Ball Cell::find_ball() {
   constexpr double kTight = 0x1p-20;  // looser bounds are worth an exact program in few dimensions
+  const std::function<const Enclosure&()> enclose = [this]() -> const Enclosure& { return enclosure(); };
+  const auto loose = [](const Ball& b) { return std::isfinite(b.lower) && !(b.upper <= b.lower * (1 + kTight)); };
   Ball ball;
+  // In a box the program needs no interior point, which is nearly as much work: its own answer is one.
+  const bool direct = rows_.domain().is_box();
   try {
-    if (!thin()) ball = inscribed_ball(rows_, interior(), [this]() -> const Enclosure& { return enclosure(); });
+    if (direct) ball = inscribed_ball(rows_, start_, enclose);
+    if (!direct || !(ball.lower > 0) || loose(ball)) ball = thin() ? Ball{} : inscribed_ball(rows_, interior(), enclose);
   } catch (const UndecidedError&) {  // rows outside the range of doubles
   }
-  if (ball.center.empty() && ball.direction.empty()) return ball_.emplace(inscribed_ball_exactly(rows_));
-  const bool loose = std::isfinite(ball.lower) && !(ball.upper <= ball.lower * (1 + kTight));
-  if (ball.proof == Proof::none || (loose && rows_.dim() <= kFewInputs)) {
+  if (ball.center.empty() && ball.direction.empty()) return inscribed_ball_exactly(rows_);
+  if (ball.proof == Proof::none || (loose(ball) && rows_.dim() <= kFewInputs)) {
     try {
       ball = inscribed_ball_exactly(rows_);
     } catch (const UndecidedError&) {  // the bounds that floats have proven stand
     }
   }
-  return ball_.emplace(std::move(ball));
+  return ball;
 }
 
 const Boundedness& Cell::bounds() {

@@ -103,6 +103,7 @@ class Cell {
  private:
   class Call;  // while one lives, what is decided counts for its name
   Pattern across(const std::vector<Index>& group) const;
+  Ball find_ball();
   bool thin() { return fine().rows() > 1; }  // floats cannot enter: everything is decided exactly
 
   mutable std::map<std::string, Tally> calls_;

@@ -38,7 +38,7 @@ struct Ball {
   std::vector<Integer> exact_direction = {};  // Proof::exact: the same in integers, or
   Combination exact = {};                     // a vanishing combination of rows that bounds the radius
 };
-// Requires: interior strictly inside. enclosure as in ReduceOptions.
+// Requires: interior strictly inside, or in a box any point (then lower may be 0). enclosure as in ReduceOptions.
 Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::function<const Enclosure&()>& enclosure);
 // The same without floats. Throws UndecidedError when the budget is spent.
 Ball inscribed_ball_exactly(const RowSystem& rows);

@@ -27,6 +27,8 @@ constexpr double kDecentRadius = 0.3;
 constexpr double kUsableDual = 0.1;
 // Iterations in a row that may fail to halve the gap, once both problems are feasible, before we stop trying.
 constexpr int kStallLimit = 8;
+// Correctors per factorisation: each costs a solve, a fraction of that.
+constexpr int kCorrectors = 2;
 
 double largest_step(const Vector& value, const Vector& change) {
   double step = std::numeric_limits<double>::infinity();
@@ -77,6 +79,7 @@ class BallSolver {
   void newton(const Vector& complementarity);
   void predict();
   void correct();
+  bool recentre(double centre, Vector& target);
   void polish_multipliers();
   bool improve_multipliers();
   BallResult result();
@@ -235,6 +238,7 @@ void BallSolver::correct() {
     target[i] = centre - slack_[i] * multiplier_[i] - slack_step_[i] * multiplier_step_[i];
   }
   newton(target);
+  for (int round = 0; round < kCorrectors && recentre(centre, target); ++round) continue;
   const double factor = std::max(kStepFactor, 1 - gap_ / scale_);
   const double primal_step = std::min(1.0, factor * largest_step(slack_, slack_step_));
   const double dual_step = std::min(1.0, factor * largest_step(multiplier_, multiplier_step_));
@@ -243,6 +247,34 @@ void BallSolver::correct() {
     slack_[i] += primal_step * slack_step_[i];
     multiplier_[i] += dual_step * multiplier_step_[i];
   }
+}
+
+// One more corrector (Gondzio, Multiple centrality correctors, 1996): of the products slack * multiplier that a longer step
+// would lead to, those far from `centre` are brought nearer. False, and nothing changed, when steps grow too little for it.
+bool BallSolver::recentre(double centre, Vector& target) {
+  constexpr double kLonger = 0.1, kWorth = 0.01, kLow = 0.1, kHigh = 10;
+  const double primal = std::min(1.0, largest_step(slack_, slack_step_));
+  const double dual = std::min(1.0, largest_step(multiplier_, multiplier_step_));
+  if (primal > 1 - kLonger && dual > 1 - kLonger) return false;
+  const double far = std::min(1.0, primal + kLonger), dual_far = std::min(1.0, dual + kLonger);
+  Vector wanted = target;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const double product = (slack_[i] + far * slack_step_[i]) * (multiplier_[i] + dual_far * multiplier_step_[i]);
+    if (product < kLow * centre) wanted[i] += kLow * centre - product;
+    if (product > kHigh * centre) wanted[i] += std::max(kHigh * centre - product, -kHigh * centre);
+  }
+  Vector v = v_step_, slack = slack_step_, multiplier = multiplier_step_;
+  newton(wanted);
+  const double grown = std::min(1.0, largest_step(slack_, slack_step_)) - primal;
+  const double dual_grown = std::min(1.0, largest_step(multiplier_, multiplier_step_)) - dual;
+  if (grown + dual_grown >= kWorth) {
+    target = std::move(wanted);
+    return true;
+  }
+  v_step_ = std::move(v);
+  slack_step_ = std::move(slack);
+  multiplier_step_ = std::move(multiplier);
+  return false;
 }
 
 // The change of least weighted size that restores the dual equalities: l += W C z with C^T W C z = residual. With

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -91,6 +92,9 @@ class Network {
   // from the input to those units passes through root (is_cut). A row that is structurally zero (no live input) comes
   // out exactly 0 with A_err exactly 0.
   Affine unit_rows(const Pattern& p, int root = 0, int first_stage = 0) const;
+  // The same in the coordinates of the input one stage after the other, in the order of their nodes; what no later node needs is
+  // let go before the next one is composed.
+  void each_stage(const Pattern& p, const std::function<void(int stage, const Affine& rows)>& visit) const;
   // Output map (stage < 0), or the pre-activations of one stage, or (after = true) its activations.
   Affine affine_map(const Pattern& p, int stage = -1, bool after = false) const;
   // True when every path from the input to any unit of stages >= first_stage and to the output passes through the node.

@@ -213,21 +213,27 @@ class RowComposer {
   Index columns() const { return columns_; }
   // The rows of every node asked for; they stay available through rows().
   void compose(const std::vector<int>& targets) {
-    std::vector<char> needed(net_.nodes.size(), 0);
-    for (int n : targets) needed[static_cast<std::size_t>(n)] = 1;
-    for (int n = net_.output(); n > root_; --n) {
-      if (!needed[static_cast<std::size_t>(n)]) continue;
-      net_.for_each_source(n, [&](int source) { needed[static_cast<std::size_t>(source)] = 1; });
-    }
-    for (int n = 0; n < root_; ++n) {
-      if (needed[static_cast<std::size_t>(n)]) {
-        refuse_network("rows in the coordinates of node " + std::to_string(root_) + ": a path avoids it through node " +
-                       std::to_string(n) + "; choose a root that every path passes through");
-      }
-    }
-    rows_[static_cast<std::size_t>(root_)] = identity(columns_);
+    const std::vector<char> needed = needed_for(targets);
     for (int n = root_ + 1; n <= net_.output(); ++n) {
       if (needed[static_cast<std::size_t>(n)]) rows_[static_cast<std::size_t>(n)] = build(n);
+    }
+  }
+
+  // The rows of one node after the other; visit(n) sees those of n and of the nodes that some later one still needs.
+  template <class Visit>
+  void compose_in_turn(const std::vector<int>& targets, Visit visit) {
+    const std::vector<char> needed = needed_for(targets);
+    std::vector<int> last(net_.nodes.size(), 0);
+    for (int n = root_ + 1; n <= net_.output(); ++n) {
+      if (needed[static_cast<std::size_t>(n)]) net_.for_each_source(n, [&](int s) { last[static_cast<std::size_t>(s)] = n; });
+    }
+    for (int n = root_ + 1; n <= net_.output(); ++n) {
+      if (!needed[static_cast<std::size_t>(n)]) continue;
+      rows_[static_cast<std::size_t>(n)] = build(n);
+      visit(n);
+      for (int s = root_; s <= n; ++s) {
+        if (last[static_cast<std::size_t>(s)] <= n) rows_[static_cast<std::size_t>(s)].reset();
+      }
     }
   }
 
@@ -250,6 +256,24 @@ class RowComposer {
   }
 
  private:
+  // Which nodes the targets are made of; the root is ready.
+  std::vector<char> needed_for(const std::vector<int>& targets) {
+    std::vector<char> needed(net_.nodes.size(), 0);
+    for (int n : targets) needed[static_cast<std::size_t>(n)] = 1;
+    for (int n = net_.output(); n > root_; --n) {
+      if (!needed[static_cast<std::size_t>(n)]) continue;
+      net_.for_each_source(n, [&](int source) { needed[static_cast<std::size_t>(source)] = 1; });
+    }
+    for (int n = 0; n < root_; ++n) {
+      if (needed[static_cast<std::size_t>(n)]) {
+        refuse_network("rows in the coordinates of node " + std::to_string(root_) + ": a path avoids it through node " +
+                       std::to_string(n) + "; choose a root that every path passes through");
+      }
+    }
+    rows_[static_cast<std::size_t>(root_)] = identity(columns_);
+    return needed;
+  }
+
   Rows build(int n) const {
     const Network::Node& node = net_.node(n);
     if (node.kind == Network::Kind::hinge) return build_hinge(node);
@@ -302,6 +326,22 @@ Network::Affine Network::unit_rows(const Pattern& p, int root, int first_stage) 
   Affine result = zero_affine(impl_->units - before, composer.columns());
   for (const Stage& stage : wanted) composer.write(stage.pre, result, stage.offset - before);
   return result;
+}
+
+void Network::each_stage(const Pattern& p, const std::function<void(int stage, const Affine& rows)>& visit) const {
+  impl_->require_finished();
+  impl_->require_pattern(p);
+  std::vector<int> targets;
+  for (const Stage& stage : impl_->stages) targets.push_back(stage.pre);
+  RowComposer composer(*impl_, p, 0);
+  composer.compose_in_turn(targets, [&](int n) {
+    for (std::size_t s = 0; s < targets.size(); ++s) {  // two stages may hang on one node
+      if (targets[s] != n) continue;
+      Affine rows = zero_affine(impl_->node(n).width, composer.columns());
+      composer.write(n, rows, 0);
+      visit(static_cast<int>(s), rows);
+    }
+  });
 }
 
 Network::Affine Network::affine_map(const Pattern& p, int stage, bool after) const {

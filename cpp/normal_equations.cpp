@@ -15,9 +15,10 @@ constexpr double kLastRegularisation = 0x1p-8;
 constexpr double kRegularisationGrowth = 0x1p8;
 // Below this ratio of rows to columns the N-square form is cheaper, the extra passes of its solves included.
 constexpr double kLowRankRatio = 0.7;
-// Refinement: at most this many corrections; ends when the residual is this far below the right-hand side.
+// Refinement: at most this many corrections; ends when the residual is this far below the right-hand side. What is left is
+// part of the next Newton step.
 constexpr int kRefinements = 3;
-constexpr double kRefined = 64 * kUnit;
+constexpr double kRefined = 0x1p-30;
 // The low-rank form is left when refinement stops above this: the dual equalities are wanted to better than that.
 constexpr double kLowRankGoodEnough = 0x1p-40;
 

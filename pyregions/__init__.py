@@ -44,7 +44,9 @@ from .errors import (  # noqa: E402
 )
 from .exact import AffineNode, HingeNode  # noqa: E402
 from .from_torch import from_torch  # noqa: E402
+from .nearby import NearestRows, nearest_rows, patterns, rows_of, rows_within, sign_changes  # noqa: E402
 from .network import Network  # noqa: E402
+from .packed_patterns import Patterns  # noqa: E402
 from .picture import plot_interactive, plot_regions  # noqa: E402
 from .picture_plane import plot_plane  # noqa: E402
 from .polyhedron import Box, Polyhedron  # noqa: E402
@@ -61,10 +63,12 @@ __all__ = [
     "HingeNode",
     "Label",
     "MismatchError",
+    "NearestRows",
     "Network",
     "NoInterior",
     "OnBoundaryError",
     "OutsideDomainError",
+    "Patterns",
     "Polyhedron",
     "PyregionsError",
     "Region",
@@ -78,11 +82,16 @@ __all__ = [
     "from_torch",
     "line",
     "lines",
+    "nearest_rows",
+    "patterns",
     "plane",
     "plane_through",
     "plot_interactive",
     "plot_plane",
     "plot_regions",
     "polyline",
+    "rows_of",
+    "rows_within",
     "search_regions",
+    "sign_changes",
 ]

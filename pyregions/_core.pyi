@@ -193,6 +193,7 @@ class Cell:
     def maximize(self, c: F64) -> ExtremumDict: ...
     def maximize_output(self, weights: F64) -> ExtremumDict: ...  # supremum of weights . f(x)
     def project(self, y: F64, norm: int) -> ExtremumDict: ...  # norm 1, 2 or 0 for linf; value = distance
+    def sample(self, count: int, steps: int, seed: int, workers: int) -> F64: ...  # (count, d), strictly inside
     def contains(self, point: F64) -> bool: ...  # closed, exact
     def interior_contains(self, point: F64) -> bool: ...  # strictly inside all nonzero rows, exact
     def intersect(self, A: F64, b: F64) -> Cell | NoInteriorDict: ...
@@ -259,3 +260,26 @@ class ExactVertices:
     def meet(self, rows: Sequence[int]) -> tuple[list[int], list[int], int]: ...
     # a.x + c up to a positive factor; the frame's rows are >= 0 inside
     def form(self, row: int) -> tuple[list[int], int]: ...
+
+# ---- questions at points that need no program; (index, error) in place of the answer where a point fails -------------
+
+class NearestRowsDict(TypedDict):
+    units: I64  # (M, k)
+    labels: I32  # (M, k, 3)
+    distances: F64  # (M, k), with lower and upper bounds
+    lower: F64
+    upper: F64
+
+# norm: 1, 2 or 0 for the maximum norm. any: as tie="any".
+def nearest_rows(
+    network: Network, points: F64, k: int, norm: int, any: bool, workers: int
+) -> NearestRowsDict | tuple[int, Exception]: ...
+def rows_within(
+    network: Network, points: F64, radius: float, norm: int, any: bool, workers: int
+) -> I64 | tuple[int, Exception]: ...
+# directions: (P, d), or (0, d) for the unit vectors
+def sign_changes(
+    network: Network, points: F64, radius: float, directions: F64, workers: int
+) -> I64 | tuple[int, Exception]: ...
+def packed_patterns(network: Network, points: F64, any: bool, workers: int) -> U8 | tuple[int, Exception]: ...
+def rows_of(network: Network, pattern: U8, units: Sequence[int]) -> HalfspacesDict: ...

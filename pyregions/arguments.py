@@ -91,6 +91,11 @@ def whole_number(value: object, name: str, least: int) -> int:
     return number
 
 
+def worker_count(workers: int | None) -> int:
+    """The number of threads to use: as given, else the CPUs that this process may use."""
+    return _core.available_cpus() if workers is None else whole_number(workers, "workers", 1)
+
+
 def norm_code(norm: object) -> int:
     """The core's number for a norm given as 1, 2, ``np.inf`` or "linf"."""
     codes: dict[object, int] = {1: 1, 2: 2, np.inf: 0, "l1": 1, "l2": 2, "linf": 0, "inf": 0}

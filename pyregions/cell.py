@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arguments import EXACT_BUDGET, norm_code, point_array
+from .arguments import EXACT_BUDGET, norm_code, plain_floats, point_array, whole_number, worker_count
+from .distances import row_distances
 from .errors import UndecidedError, core_errors
 from .exact import ExactNetwork
 from .replay import Verification, verify, verify_no_interior
-from .values import PROOFS, U8, Ball, Boundedness, Extremum, Facets, Halfspaces, frozen, point_parts
+from .values import PROOFS, U8, Ball, BallAround, Boundedness, Extremum, Facets, Halfspaces, frozen, point_parts
 
 if TYPE_CHECKING:
     from ._core import Cell, NoInteriorDict
@@ -261,6 +262,83 @@ class Geometry:
         point, code = point_array(y, self.dim, "y"), norm_code(norm)
         with core_errors():
             return self._extremum(self._cell.project(point, code))
+
+    @plain_floats()
+    def ball_around(self, x: ArrayLike, norm: object = 2) -> BallAround:
+        """The largest ball around a point of the cell that lies in the cell: no program is solved.
+
+        Parameters
+        ----------
+        x : array_like (d,)
+        norm : 1, 2 or np.inf
+
+        Raises
+        ------
+        ValueError
+            If x is not in the closed cell.
+
+        Examples
+        --------
+        >>> import pyregions as pr
+        >>> ball = pr.Polyhedron([[1, 0], [-1, 0], [0, 1], [0, -1]], [1, 1, 1, 1]).ball_around([0.75, 0.0])
+        >>> ball.radius, ball.row
+        (0.25, 0)
+        """
+        code, point = norm_code(norm), point_array(x, self.dim, "x")
+        if not self.contains(point):
+            raise ValueError("x is not in this cell; the ball around it would have no radius")
+        value, lower, upper = row_distances(self, point, code)
+        row = int(np.argmin(value)) if len(value) else -1
+        found = row >= 0 and bool(np.isfinite(value[row]))
+        bounds = (float(lower.min(initial=np.inf)), float(upper.min(initial=np.inf)))
+        radius = float(value[row]) if found else float("inf")
+        label = self.halfspaces.labels[row] if found else None
+        return BallAround(frozen(point.copy()), radius, bounds, norm, row if found else None, label)
+
+    def sample(self, count: int, seed: int = 0, steps: int | None = None, workers: int | None = None) -> F64:
+        """Points drawn uniformly from a bounded cell, each proven to lie strictly inside.
+
+        Every point is the end of a random walk of its own, coordinate hit-and-run from the analytic centre in
+        coordinates that make the cell round (Haraldsdottir et al., CHRR, 2017). The distribution is uniform in the
+        limit of many steps; that it has been reached is not proven.
+
+        Parameters
+        ----------
+        count : int
+        seed : int
+            At least 0. Point i depends on the seed and on i alone.
+        steps : int, optional
+            Of each walk; by default 20 d. More for long and pointed cells.
+        workers : int, optional
+            Threads; by default the CPUs that this process may use.
+
+        Returns
+        -------
+        float64 array (count, d)
+
+        Raises
+        ------
+        ValueError
+            If the cell is unbounded or an argument is malformed.
+        UndecidedError
+            If the cell is too thin for doubles.
+
+        Examples
+        --------
+        >>> import pyregions as pr
+        >>> triangle = pr.Polyhedron([[-1, 0], [0, -1], [1, 1]], [0, 0, 1])
+        >>> points = triangle.sample(1000)
+        >>> bool((points > 0).all()), bool(abs(points.mean() - 1 / 3) < 0.02)
+        (True, True)
+        """
+        points, first = whole_number(count, "count", 1), whole_number(seed, "seed", 0)
+        length = 20 * self.dim if steps is None else whole_number(steps, "steps", 1)
+        if first >= 2**64:
+            raise ValueError(f"seed must be below 2**64, got {seed}")
+        if not self.is_bounded:
+            raise ValueError("the cell is unbounded: nothing is uniform on it; ask within a bounded domain")
+        with core_errors():
+            return self._cell.sample(points, length, first, worker_count(workers))
 
     @staticmethod
     def _extremum(raw: Any) -> Extremum:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .arguments import budget_seconds, whole_number
+from .arguments import budget_seconds, whole_number, worker_count
 from .cell import DomainRows
 from .errors import core_errors
 from .network import Network
@@ -49,7 +49,7 @@ def run(
             "For more, look at a line or a plane (line, plane), or search from a point (search_regions)"
         )
     limit = -1 if max_regions is None else whole_number(max_regions, "max_regions", 1)
-    count = _core.available_cpus() if workers is None else whole_number(workers, "workers", 1)
+    count = worker_count(workers)
     seconds = -1.0 if time_limit is None else budget_seconds(time_limit, "time_limit")
     if not (isinstance(progress, bool) or callable(progress)):
         raise ValueError(f"progress must be True, False or a callable, got {progress!r}")

@@ -20,6 +20,7 @@ from .arguments import (
     point_array,
     real_array,
     whole_number,
+    worker_count,
 )
 from .cell import F64, DomainRows, NoInterior
 from .errors import core_errors, translate
@@ -356,8 +357,7 @@ class Network:
             raise ValueError(f"compute must be a sequence of names among {PARTS}, got {compute!r}")
         if errors not in ("raise", "return"):
             raise ValueError(f"errors must be 'raise' or 'return', got {errors!r}")
-        if workers is not None and workers < 1:
-            raise ValueError(f"workers must be at least 1, got {workers}")
+        count = worker_count(workers)
         budget = budget_seconds(exact_budget)
         points, single = self._points(X)
         if single and np.ndim(X) == 1:
@@ -369,7 +369,6 @@ class Network:
         if errors == "raise" and len(inside) < len(points):
             first = next(k for k, stray in enumerate(strays) if stray is not None)
             raise type(strays[first])(f"point {first}: {strays[first]}")  # type: ignore[misc]
-        count = int(workers or _core.available_cpus())
         report = counter(len(inside)) if progress is True else (progress or None)
         cells: list[_core.Cell | Exception] = []
         if inside:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from .arguments import norm_code, plain_floats, point_array, row_arrays
 from .cell import F64, DomainRows, Geometry, NoInterior
+from .distances import row_distances
 from .errors import UndecidedError, core_errors
 from .exact import ExactNetwork
 from .values import U8, AffineMap, ClassPair, Distances, Facet, Image, frozen, point_parts
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
 
 # The witnesses of decision boundaries, by name.
 POINTS = ("positive", "negative", "piece_first", "piece_second", "class_witness")
-# Unit roundoff of float64: the relative error of one rounding to nearest.
-UNIT_ROUNDOFF = 2.0**-53
-
-
-def gamma(n: int, unit: float = UNIT_ROUNDOFF) -> float:
-    """The usual bound n u / (1 - n u) of the relative error of n roundings (Higham, Accuracy and Stability, ch. 3)."""
-    return n * unit / (1 - n * unit)
-
-
 @dataclass(frozen=True)
 class Neighbor:
     """The region across one facet: its pattern and the facet shared; the region itself on demand."""
@@ -307,7 +299,7 @@ class Region(Geometry):
         assert point is not None
         if not self.contains(point):
             raise ValueError("x is not in this region; distances to its walls are those of a point inside")
-        value, lower, upper = self._row_distances(point, code)
+        value, lower, upper = row_distances(self, point, code)
         units = self.network.units
         near = int(np.argmin(value[:units])) if units else -1
         nearest = float(value[near]) if units else np.inf
@@ -325,34 +317,6 @@ class Region(Geometry):
             float(value[units:].min(initial=np.inf)),
             outer,
         )
-
-    def _row_distances(self, point: F64, code: int) -> tuple[F64, F64, F64]:
-        """Distance to every row's hyperplane with lower and upper bounds.
-
-        With the exact row within A_error, b_error of the stored one: the slack b - a.x is off by at most b_error +
-        A_error |x|_1 plus gamma(d + 2) (|b| + |a|.|x|) of rounding, and the dual norm by A_error times the norm of the
-        all-one vector plus gamma(d + 3) relative. One division and two products of the bounds: 4 u more.
-        """
-        h, d = self.halfspaces, self.dim
-        size = np.abs(point)
-        slack = h.b - h.A @ point
-        slack_error = h.b_error + h.A_error * size.sum() * (1 + gamma(d + 2))
-        slack_error += gamma(d + 4) * (np.abs(h.b) + np.abs(h.A) @ size) + (d + 2) * np.finfo(np.float64).tiny
-        order, ones = {0: (1, float(d)), 1: (np.inf, 1.0), 2: (2, float(np.sqrt(d)))}[code]
-        length = np.linalg.norm(h.A, ord=order, axis=1)
-        length_error = (h.A_error * ones + gamma(d + 3) * length) * (1 + gamma(8))
-        vague = (length > 0) & (length <= length_error)  # perhaps zero: only exact knowledge tells
-        zero = length == 0
-        if vague.any():
-            zero[list(self.facets.zero_rows)] = True
-        slack = np.maximum(slack, 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = slack / length
-            lower = np.maximum(slack - slack_error, 0) / (length + length_error) * (1 - 8 * UNIT_ROUNDOFF)
-            upper = (slack + slack_error) / np.maximum(length - length_error, 0) * (1 + 8 * UNIT_ROUNDOFF)
-        for array in (value, lower, upper):
-            array[zero] = np.inf
-        return value, lower, upper
 
     def image(self) -> Image:
         """The range of every output over the closed region: two linear programs per output, with bounds.

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from .all_regions import enumerate_regions
-from .arguments import point_array, real_array, whole_number
+from .arguments import point_array, real_array, worker_count
 from .complex import RegionComplex
 from .errors import Label
 from .exact import AffineNode, HingeNode
@@ -173,7 +173,7 @@ def lines(
     """
     if len(P) != len(Q):
         raise ValueError(f"P has {len(P)} points and Q {len(Q)}; every line needs one of each")
-    count = _core.available_cpus() if workers is None else whole_number(workers, "workers", 1)
+    count = worker_count(workers)
     d, shape = network.inputs, network.input_shape
     ends = [(point_array(p, d, "p", shape), point_array(q, d, "q", shape)) for p, q in zip(P, Q, strict=True)]
     for k, (p, q) in enumerate(ends):

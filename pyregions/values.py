@@ -231,6 +231,22 @@ class Ball:
 
 
 @dataclass(frozen=True)
+class BallAround:
+    """The largest ball around a given point inside a cell: it touches the hyperplane of ``row``, with ``label``.
+
+    ``radius`` is the distance to the boundary of the cell, the domain's included, in the norm ``norm``;
+    ``radius_bounds`` enclose it. ``inf`` where the cell is the whole space; then there is no row.
+    """
+
+    center: F64 = field(repr=False)
+    radius: float
+    radius_bounds: tuple[float, float]
+    norm: object
+    row: int | None
+    label: Label | None
+
+
+@dataclass(frozen=True)
 class Boundedness:
     """Whether a cell is bounded, and whether it is modulo its lineality space; None where that stayed open.
 

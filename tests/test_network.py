@@ -208,7 +208,7 @@ def test_batch_parts_and_progress(capsys):
         (lambda net: net.regions(np.ones((2, 4))), r"X has shape \(2, 4\)"),
         (lambda net: net.regions(np.ones((2, 3)), compute=("facet",)), "compute must be"),
         (lambda net: net.regions(np.ones((2, 3)), compute="facets"), "compute must be"),
-        (lambda net: net.regions(np.ones((2, 3)), workers=0), "workers must be at least 1"),
+        (lambda net: net.regions(np.ones((2, 3)), workers=0), "workers must be a whole number of at least 1"),
         (lambda net: net.regions(np.ones((2, 3)), errors="ignore"), "errors must be"),
         (lambda net: net(np.ones((2, 2))), r"X has shape \(2, 2\)"),
         (lambda net: net.region([0, 0, 0], domain=pr.Box([0, 0], [1, 1])), "box has 2 coordinates"),
