@@ -1,4 +1,4 @@
-"""pytest-benchmark for the Python calls: `pytest bench/test_bench.py`. Answers are asserted, times never."""
+"""pytest-benchmark for the Python calls: `pytest -n 0 bench/test_bench.py`. Answers are asserted, times never."""
 
 from __future__ import annotations
 
