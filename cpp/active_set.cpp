@@ -32,7 +32,6 @@ void ActiveSet::join(Index id, double multiplier) {
   } else {
     work_.gram.append(forward_.data(), distance2_);
   }
-  products_.push_back(unit_.products_with(id));
   rows_.push_back(id);
   multipliers_.push_back(multiplier);
   rhs_.push_back(unit_.rhs(id));
@@ -44,7 +43,6 @@ void ActiveSet::leave(Index position) {
   } else {
     work_.gram.remove(position);
   }
-  products_.erase(products_.begin() + position);
   rows_.erase(rows_.begin() + position);
   multipliers_.erase(multipliers_.begin() + position);
   rhs_.erase(rhs_.begin() + position);
@@ -67,7 +65,7 @@ bool ActiveSet::direction(Index id) { return on_basis_ ? direction_from_basis(id
 bool ActiveSet::direction_from_gram(Index id) {
   const Index w = work_.gram.size();
   forward_.resize(static_cast<std::size_t>(w));
-  for (Index i = 0; i < w; ++i) forward_[i] = unit_.product(id, rows_[i], products_[i]);
+  for (Index i = 0; i < w; ++i) forward_[i] = unit_.product(id, rows_[i]);
   work_.gram.forward(forward_.data());
   distance2_ = 1;
   for (Index i = 0; i < w; ++i) distance2_ -= forward_[i] * forward_[i] / work_.gram.pivot(i);
@@ -131,7 +129,6 @@ void ActiveSet::use_basis() {
   on_basis_ = true;
   work_.basis.reset(unit_.cols());
   rows_.clear();
-  products_.clear();
   multipliers_.clear();
   rhs_.clear();
   for (std::size_t i = 0; i < rows.size(); ++i) {

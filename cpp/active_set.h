@@ -20,7 +20,6 @@ class ActiveSet {
 
   std::size_t size() const { return rows_.size(); }
   const std::vector<Index>& rows() const { return rows_; }
-  const std::vector<UnitRows::Product>& products() const { return products_; }
   const Vector& rhs() const { return rhs_; }
   Vector& multipliers() { return multipliers_; }
   const Vector& multipliers() const { return multipliers_; }
@@ -51,7 +50,6 @@ class ActiveSet {
   Store& work_;
   bool on_basis_ = false;
   std::vector<Index> rows_;
-  std::vector<UnitRows::Product> products_;  // A times each row of W
   Vector multipliers_, rhs_;
   Vector coefficients_, forward_, residual_;  // r; L^-1 g or the basis coefficients of a_id; z if formed
   double distance2_ = 0;

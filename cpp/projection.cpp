@@ -26,12 +26,11 @@ constexpr double kNegligible = 0x1p-40;
 // Joins without a visible rise of the dual objective after which lowest-index selection starts; far more than rounding
 // produces near an optimum, far less than a cycle costs.
 constexpr int kStallLimit = 30;
+// Violated rows kept for the next steps.
+constexpr std::size_t kCandidates = 32;
 
 // Kept per thread: fresh pages would cost more than a small solve.
-struct Workspace {
-  UnitRows::Store rows;
-  ActiveSet::Store factors;
-};
+using Workspace = ActiveSet::Store;
 
 double largest_size(const Vector& values, double floor) {
   double largest = floor;
@@ -47,9 +46,18 @@ class Solver {
  private:
   enum class Entry { joined, infeasible, unresolvable, restart, limit };
 
-  double violation(Index id) const;
+  struct Violated {
+    Index id = -1;
+    double excess = 0;
+  };
+
+  double violation(Index id) const { return unit_.along(id, y_.data()) - unit_.rhs(id); }
   double noise() const;
-  Index choose() const;
+  bool counts(Index id, double excess, double rounding) const;
+  Violated worst_bound(double rounding) const;
+  Violated worst_candidate(double rounding) const;
+  Violated price(double rounding);
+  Index choose();
   Entry enter(Index id);
   Index blocking_row(double& step) const;
   bool proves_infeasible(Index id) const;
@@ -68,7 +76,8 @@ class Solver {
   ActiveSet active_;
   Vector& lambda_;  // the multipliers of active_
   int max_iterations_, iterations_ = 0;
-  Vector y_, rows_at_y_;                     // A y; y_ lags behind on the Gram path when nothing but rows is there
+  Vector y_, rows_at_y_;            // A y, as of the last time that all rows were looked at
+  std::vector<Index> candidates_;   // the rows that were violated most then
   std::vector<std::uint8_t> ignored_;
   bool any_ignored_ = false;
   double best_objective_ = 0;
@@ -76,8 +85,7 @@ class Solver {
 };
 
 Solver::Solver(const NearestPointProblem& problem, const NearestPointOptions& options, Workspace& workspace)
-    : problem_(problem), options_(options), unit_(problem, workspace.rows), active_(unit_, workspace.factors),
-      lambda_(active_.multipliers()) {
+    : problem_(problem), options_(options), unit_(problem), active_(unit_, workspace), lambda_(active_.multipliers()) {
   const Index given = options.max_iterations;
   max_iterations_ = static_cast<int>(given > 0 ? given : 20 * unit_.cols() + 200);
   rows_at_y_.assign(static_cast<std::size_t>(unit_.rows()), 0.0);
@@ -85,11 +93,6 @@ Solver::Solver(const NearestPointProblem& problem, const NearestPointOptions& op
 }
 
 // --- choosing a violated row ---------------------------------------------------------------------------------------
-
-double Solver::violation(Index id) const {
-  if (id < unit_.rows()) return rows_at_y_[id] * unit_.inverse_norm(id) - unit_.rhs(id);
-  return unit_.along(id, y_.data()) - unit_.rhs(id);
-}
 
 // Rounding of a product of y with a unit row: w terms lambda_j a_j on the Gram path, K terms of y on the basis path.
 double Solver::noise() const {
@@ -99,31 +102,60 @@ double Solver::noise() const {
   return gamma(static_cast<Index>(active_.size()) + unit_.cols() + 8) * weight;
 }
 
-// The most violated row (the first violated one when stalled), or -1.
-Index Solver::choose() const {
-  const double rounding = noise();
-  const bool first_found = stalled_ > kStallLimit;
-  Index best = -1;
-  double largest = 0;
-  const auto offer = [&](Index id, double excess, double b) {
-    if (!(excess > largest) || (first_found && best >= 0)) return;
-    if (excess <= options_.tolerance * std::max(1.0, std::fabs(b)) + rounding) return;
-    if (any_ignored_ && ignored_[id]) return;
-    best = id;
-    largest = excess;
+bool Solver::counts(Index id, double excess, double rounding) const {
+  return excess > options_.tolerance * std::max(1.0, std::fabs(unit_.rhs(id) / unit_.inverse_norm(id))) + rounding &&
+         !(any_ignored_ && ignored_[id]);
+}
+
+// The most violated bound, or the extra row.
+Solver::Violated Solver::worst_bound(double rounding) const {
+  Violated worst;
+  const auto offer = [&](Index id, double excess) {
+    if (excess > worst.excess && counts(id, excess, rounding)) worst = {id, excess};
   };
+  for (Index k = 0; k < unit_.cols() && problem_.lower; ++k) offer(unit_.lower_id(k), problem_.lower[k] - y_[k]);
+  for (Index k = 0; k < unit_.cols() && problem_.upper; ++k) offer(unit_.upper_id(k), y_[k] - problem_.upper[k]);
+  if (unit_.has_extra()) offer(unit_.extra_id(), violation(unit_.extra_id()));
+  return worst;
+}
+
+Solver::Violated Solver::worst_candidate(double rounding) const {
+  Violated worst;
+  for (const Index id : candidates_) {
+    const double excess = violation(id);
+    if (excess > worst.excess && counts(id, excess, rounding)) worst = {id, excess};
+  }
+  return worst;
+}
+
+// Looks at all rows: the most violated one (the first one when stalled); the next candidates are those violated most.
+Solver::Violated Solver::price(double rounding) {
+  gemv(false, 1.0, *problem_.A, y_.data(), 0.0, rows_at_y_.data());
+  std::vector<Violated> violated;
   for (Index i = 0; i < unit_.rows(); ++i) {
     const double excess = (rows_at_y_[i] - problem_.b[i]) * unit_.inverse_norm(i);
-    if (excess > largest && unit_.live(i)) offer(i, excess, problem_.b[i]);
+    if (excess > 0 && unit_.live(i) && counts(i, excess, rounding)) violated.push_back({i, excess});
   }
-  if (const double* lower = problem_.lower) {
-    for (Index k = 0; k < unit_.cols(); ++k) offer(unit_.lower_id(k), lower[k] - y_[k], lower[k]);
-  }
-  if (const double* upper = problem_.upper) {
-    for (Index k = 0; k < unit_.cols(); ++k) offer(unit_.upper_id(k), y_[k] - upper[k], upper[k]);
-  }
-  if (unit_.has_extra()) offer(unit_.extra_id(), violation(unit_.extra_id()), problem_.extra_b);
-  return best;
+  candidates_.clear();
+  if (violated.empty()) return {};
+  if (stalled_ > kStallLimit) return violated.front();
+  const auto more = [](const Violated& a, const Violated& b) { return a.excess != b.excess ? a.excess > b.excess : a.id < b.id; };
+  const std::size_t kept = std::min(violated.size(), kCandidates);
+  std::partial_sort(violated.begin(), violated.begin() + static_cast<Index>(kept), violated.end(), more);
+  for (std::size_t i = 1; i < kept; ++i) candidates_.push_back(violated[i].id);
+  return violated.front();
+}
+
+// A row that is violated much, or -1 when none is: a product with all rows costs more than a step, so the candidates of the
+// last one are used up first.
+Index Solver::choose() {
+  const double rounding = noise();
+  const bool stalled = stalled_ > kStallLimit;
+  const Violated bound = worst_bound(rounding);
+  Violated row = stalled ? Violated{} : worst_candidate(rounding);
+  if (row.id < 0) row = price(rounding);
+  if (bound.id < 0 || row.id < 0) return std::max(bound.id, row.id);
+  return stalled ? std::min(bound.id, row.id) : bound.excess > row.excess ? bound.id : row.id;
 }
 
 // --- steps ---------------------------------------------------------------------------------------------------------
@@ -211,15 +243,8 @@ bool Solver::settle() {
 void Solver::update_point() {
   if (active_.on_basis()) {
     active_.point(active_.rhs(), y_);
-    gemv(false, 1.0, *problem_.A, y_.data(), 0.0, rows_at_y_.data());
     return;
   }
-  std::fill(rows_at_y_.begin(), rows_at_y_.end(), 0.0);
-  for (std::size_t i = 0; i < active_.size(); ++i) {
-    const UnitRows::Product& product = active_.products()[i];
-    axpy(-lambda_[i] * product.scale, product.values, rows_at_y_.data(), unit_.rows());
-  }
-  if (!problem_.lower && !problem_.upper && !problem_.extra) return;
   std::fill(y_.begin(), y_.end(), 0.0);
   active_.combine(-1.0, lambda_, y_);
 }
@@ -257,10 +282,6 @@ NearestPoint Solver::unfinished() const {
 NearestPoint Solver::optimal() {
   any_ignored_ = false;
   const bool solved = choose() < 0;  // no row was given up that is still violated
-  if (!active_.on_basis()) {
-    std::fill(y_.begin(), y_.end(), 0.0);
-    active_.combine(-1.0, lambda_, y_);
-  }
   Vector residual(active_.size());
   for (std::size_t i = 0; i < residual.size(); ++i) {
     residual[i] = unit_.along(active_.rows()[i], y_.data()) - active_.rhs()[i];

@@ -3,8 +3,8 @@
 
 namespace pyregions {
 
-UnitRows::UnitRows(const NearestPointProblem& problem, Store& store)
-    : problem_(problem), store_(store), rows_(problem.A->rows()), cols_(problem.A->cols()) {
+UnitRows::UnitRows(const NearestPointProblem& problem)
+    : problem_(problem), rows_(problem.A->rows()), cols_(problem.A->cols()) {
   inverse_norms_.resize(static_cast<std::size_t>(rows_));
   for (Index i = 0; i < rows_; ++i) {
     const double norm = problem.row_norms ? (*problem.row_norms)[i] : norm2(problem.A->row(i), cols_);
@@ -14,8 +14,6 @@ UnitRows::UnitRows(const NearestPointProblem& problem, Store& store)
     const double norm = norm2(problem.extra, cols_);
     extra_inverse_norm_ = norm > 0 ? 1 / norm : 0;
   }
-  store_.slot_of.assign(static_cast<std::size_t>(extra_id() + 1), -1);
-  store_.used = 0;
 }
 
 double UnitRows::inverse_norm(Index id) const {
@@ -42,36 +40,13 @@ void UnitRows::add_multiple(double factor, Index id, double* y) const {
   }
 }
 
-// One pass over A the first time a row is asked for, nothing later (or ever, for general rows, when a Gram matrix is
-// given).
-UnitRows::Product UnitRows::products_with(Index id) {
-  const double scale = is_bound(id) ? sign(id) : inverse_norm(id);
-  if (is_row(id) && problem_.gram) return {problem_.gram->row(id), scale};
-  std::int32_t& slot = store_.slot_of[id];
-  const bool fresh = slot < 0;
-  if (fresh) {
-    slot = static_cast<std::int32_t>(store_.used++);
-    if (store_.products.size() < store_.used) store_.products.emplace_back();
-  }
-  Vector& values = store_.products[static_cast<std::size_t>(slot)];
-  if (!fresh) return {values.data(), scale};
-  values.resize(static_cast<std::size_t>(rows_));
-  const Matrix& A = *problem_.A;
+double UnitRows::product(Index id, Index other) const {
   if (is_bound(id)) {
-    const Index k = coordinate(id);
-    for (Index i = 0; i < rows_; ++i) values[i] = A(i, k);
-  } else {
-    gemv(false, 1.0, A, coefficients(id), 0.0, values.data());
+    if (!is_bound(other)) return along(id, coefficients(other)) * inverse_norm(other);
+    return coordinate(other) == coordinate(id) ? sign(id) * sign(other) : 0.0;
   }
-  return {values.data(), scale};
-}
-
-double UnitRows::product(Index id, Index other, const Product& products) const {
-  if (is_row(id)) return products.values[id] * products.scale * inverse_norms_[id];
-  if (!is_bound(id)) return along(other, problem_.extra) * extra_inverse_norm_;
-  const Index k = coordinate(id);
-  if (is_bound(other)) return coordinate(other) == k ? sign(id) * sign(other) : 0.0;
-  return sign(id) * coefficients(other)[k] * inverse_norm(other);
+  if (is_row(id) && is_row(other) && problem_.gram) return (*problem_.gram)(id, other) * inverse_norm(id) * inverse_norm(other);
+  return along(other, coefficients(id)) * inverse_norm(id);
 }
 
 Index UnitRows::contradiction() const {

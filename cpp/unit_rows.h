@@ -5,22 +5,10 @@
 
 namespace pyregions {
 
-// Row indices are those of NearestPoint. Products of A with unit rows are formed when first asked for and then kept.
+// Row indices are those of NearestPoint.
 class UnitRows {
  public:
-  // Kept per thread: fresh pages would cost more than a small solve.
-  struct Store {
-    std::vector<Vector> products;
-    std::vector<std::int32_t> slot_of;  // per row index: its entry in products, or -1
-    std::size_t used = 0;
-  };
-  // A times the unit row is scale * values (N entries).
-  struct Product {
-    const double* values;
-    double scale;
-  };
-
-  UnitRows(const NearestPointProblem& problem, Store& store);
+  explicit UnitRows(const NearestPointProblem& problem);
   Index rows() const { return rows_; }
   Index cols() const { return cols_; }
   Index lower_id(Index k) const { return rows_ + k; }
@@ -32,9 +20,7 @@ class UnitRows {
   double rhs(Index id) const;                                     // of the unit row
   double along(Index id, const double* y) const;                  // unit row . y
   void add_multiple(double factor, Index id, double* y) const;    // y += factor * unit row
-  Product products_with(Index id);
-  // Unit row `id` times the unit row `other` whose products with A are given.
-  double product(Index id, Index other, const Product& products) const;
+  double product(Index id, Index other) const;                    // of two unit rows
   // A row without coefficients that nothing satisfies, or -1.
   Index contradiction() const;
 
@@ -46,7 +32,6 @@ class UnitRows {
   const double* coefficients(Index id) const { return is_row(id) ? problem_.A->row(id) : problem_.extra; }
 
   const NearestPointProblem& problem_;
-  Store& store_;
   Index rows_, cols_;
   Vector inverse_norms_;
   double extra_inverse_norm_ = 0;
