@@ -147,13 +147,21 @@ namespace detail {
 
 namespace {
 
-// Rays from the centre are as good as its slacks: some slack is known to fewer than 20 bits in float64.
+// Rays from the centre are as good as its slacks: some slack has fewer than 20 correct bits in float64. Bounds of deep
+// networks are wide; where they do not tell, the slacks in double-double do.
 bool needs_more_digits(const RowSystem& rows, const Parts& center) {
   if (center.rows() > 1) return true;
   const RowSystem::Slacks slack = rows.slacks(center, false, true);
+  std::vector<Index> vague;
   for (Index j = 0; j < rows.size(); ++j)
-    if (!rows.zero_rows()[at(j)] && !(slack.error(0, j) * 0x1p20 < slack.value(0, j))) return true;
-  return false;
+    if (!rows.zero_rows()[at(j)] && !(slack.error(0, j) * 0x1p20 < slack.value(0, j))) vague.push_back(j);
+  if (vague.empty()) return false;
+  const RefinedVector refined = rows.refined_slacks(center);
+  return std::any_of(vague.begin(), vague.end(), [&](Index j) {
+    const Refined exact = refined[j];
+    const double off = std::fabs(slack.value(0, j) - exact.value.hi) + exact.radius;
+    return !(exact.sign() > 0 && off * 0x1p20 < exact.value.hi);
+  });
 }
 
 }  // namespace
