@@ -325,7 +325,7 @@ std::vector<std::exception_ptr> for_each_point(Index count, int workers, const s
     };
     parallel_for(count, workers, guarded, &stop, [&](Index done) {
       py::gil_scoped_acquire acquire;
-      interrupted = PyErr_CheckSignals() != 0;
+      interrupted = interrupted || PyErr_CheckSignals() != 0;
       if (!interrupted && !progress.is_none()) progress(done);
       return !interrupted;
     });

@@ -73,7 +73,8 @@ def test_nearest_rows_and_rows_within_are_exact(norm: object) -> None:
 
 
 def test_a_radius_that_is_exactly_a_distance_counts() -> None:
-    net = pr.Network.from_arrays([(np.array([[3.0, 4.0], [3.0, 4.0]]), [-5.0, np.nextafter(-5, -6)]), (np.ones((1, 2)), [0.0])])
+    biases = [-5.0, np.nextafter(-5, -6)]  # one exactly at distance 1, one just beyond
+    net = pr.Network.from_arrays([(np.array([[3.0, 4.0], [3.0, 4.0]]), biases), (np.ones((1, 2)), [0.0])])
     assert pr.rows_within(net, [0.0, 0.0], 1.0) == 1
     assert pr.nearest_rows(net, [0.0, 0.0], k=2).units.tolist() == [0, 1]
     assert pr.rows_within(net, [0.0, 0.0], 0.0) == 0
@@ -168,7 +169,7 @@ def test_batches_are_the_single_calls() -> None:
 
 def test_scales_do_not_matter() -> None:
     rng = np.random.default_rng(3)
-    layers = [(rng.normal(size=(6, 3)), rng.normal(size=6)), (rng.normal(size=(5, 6)), rng.normal(size=5)), (np.ones((1, 5)), [0.0])]
+    layers = [(rng.normal(size=(n, m)), rng.normal(size=n)) for m, n in ((3, 6), (6, 5), (5, 1))]
     x = rng.normal(size=3)
     plain = pr.nearest_rows(pr.Network.from_arrays(layers), x, k=11)
     for power in (-1000, 900):

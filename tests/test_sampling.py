@@ -25,7 +25,7 @@ def test_sampled_points_lie_strictly_inside_whatever_the_workers() -> None:
 
 
 def test_samples_are_uniform() -> None:
-    """Against exact volumes: halves of a thin triangle, slabs of a simplex in 5 dimensions, a region's own box cells."""
+    """Against exact volumes: parts of a thin triangle, slabs of a simplex in 5 dimensions."""
     thin = pr.Polyhedron([[-1, 0], [0, -1], [1e-3, 1e3]], [0, 0, 1])  # corners (0, 0), (1000, 0), (0, 0.001)
     x = thin.sample(4000, seed=1)
     # The part with x < 1000 t has the share 1 - (1 - t)^2.
