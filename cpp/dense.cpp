@@ -82,6 +82,15 @@ void gemm(bool transpose_a, bool transpose_b, double alpha, const Matrix& a, con
   gemm(transpose_a, transpose_b, m, n, k, alpha, a.data(), a.cols(), b.data(), b.cols(), beta, c.data(), c.cols());
 }
 
+// C = op(A) op(B), all rows contiguous.
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const Floats& a, const Floats& b, Floats& c) {
+  c.resize(static_cast<std::size_t>(m * n));
+  if (m == 0 || n == 0 || k == 0) return std::fill(c.begin(), c.end(), 0.0F);
+  one_thread();
+  scipy_cblas_sgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), to_blas(m), to_blas(n), to_blas(k), 1.0F, a.data(),
+                    leading(transpose_a ? m : k), b.data(), leading(transpose_b ? k : n), 0.0F, c.data(), leading(n));
+}
+
 void gemv(bool transpose, Index rows, Index cols, double alpha, const double* a, Index lda, const double* x,
           double beta, double* y) {
   const Index out = transpose ? cols : rows, in = transpose ? rows : cols;

@@ -56,6 +56,9 @@ void gemm(bool transpose_a, bool transpose_b, double alpha, const Matrix& a, con
 // The same on raw row-major blocks with leading dimensions (m x k times k x n after op).
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, double alpha, const double* a, Index lda,
           const double* b, Index ldb, double beta, double* c, Index ldc);
+// In single precision, at twice the speed, for searches whose answers are proposals.
+using Floats = std::vector<float>;
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const Floats& a, const Floats& b, Floats& c);
 // y = alpha op(A) x + beta y.
 void gemv(bool transpose, double alpha, const Matrix& a, const double* x, double beta, double* y);
 void gemv(bool transpose, Index rows, Index cols, double alpha, const double* a, Index lda, const double* x,

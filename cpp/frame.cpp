@@ -78,16 +78,14 @@ bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix
   }
   Matrix gram(n, n);
   gemm(false, true, 1.0, w, w, 0.0, gram);
+  Matrix inverse = gram;
   if (!cholesky(gram)) return false;
   // The lift below loses twice the digits of the smallest pivot; rows that are dependent exactly leave one of 2^-25 or so.
   for (Index i = 0; i < n; ++i)
     if (gram(i, i) < 0x1p-18) return false;
-  // Columns of W^T (W W^T)^-1 as rows: solve for each coordinate direction of x.
-  Matrix lift_t(d, n);
-  for (Index k = 0; k < d; ++k) {
-    for (Index i = 0; i < n; ++i) lift_t(k, i) = w(i, k);
-    cholesky_solve(gram, lift_t.row(k));
-  }
+  if (!invert(inverse)) return false;
+  Matrix lift(n, d);  // (W W^T)^-1 W: the columns of the pseudo-inverse as rows
+  gemm(false, false, 1.0, inverse, w, 0.0, lift);
   f = Frame{};
   f.kind = Frame::Kind::first_stage;
   f.center = center;
@@ -108,7 +106,7 @@ bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix
     const bool is_live = next_live < f.dim && live[at(next_live)] == i;
     double* out = is_live ? f.lift.row(next_live++) : f.free_lift.row(next_free++);
     const double factor = is_live ? 1.0 : 1.0 / length[at(i)];
-    for (Index k = 0; k < d; ++k) out[k] = lift_t(k, i) * factor;
+    for (Index k = 0; k < d; ++k) out[k] = lift(i, k) * factor;
   }
   for (Index l = 0; l < f.dim; ++l) {
     const Index u = units[at(live[at(l)])];

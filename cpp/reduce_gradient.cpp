@@ -71,6 +71,11 @@ Reducer::Whitened Reducer::whiten() const {
   for (Index i = 0; i < n; ++i) out.reach.push_back(1 / norm2(polar.row(i), K));
   normalise(polar);
   out.rows = std::move(polar);
+  Vector reach = out.reach;
+  std::nth_element(reach.begin(), reach.begin() + n / 2, reach.end());
+  if (n > 0 && reach[s(n / 2)] > 0 && std::isfinite(reach[s(n / 2)])) out.unit = reach[s(n / 2)];
+  out.rows32 = Floats(out.rows.data(), out.rows.data() + n * K);
+  out.to_y32 = Floats(out.to_y.data(), out.to_y.data() + out.to_y.rows() * K);
   return out;
 }
 
@@ -95,44 +100,54 @@ Reducer::Batch Reducer::start_batch(const Whitened& white, std::vector<Index> li
   return b;
 }
 
-// One step of rows [first, last): where their rays leave the cell, then down the gradient.
+// One step of rows [first, last): where their rays leave the cell, then down the gradient. Products in single precision:
+// rays need a direction, and what they find is proven elsewhere.
 void Reducer::descend(const Whitened& white, Batch& b, Index first, Index last) const {
   const Index R = frame_.rows(), K = frame_.dim, n = white.rows.rows(), m = last - first;
-  Matrix w(m, K), excess(m, n), gradient(m, K), ratios(m, R);
-  std::copy(b.w.row(first), b.w.row(first) + m * K, w.data());
-  gemm(false, true, 1.0, w, white.rows, 0.0, excess);
-  Matrix y = w;
-  if (!white.to_y.empty()) gemm(false, false, 1.0, w, white.to_y, 0.0, y);
+  const double unit = white.unit;
+  Floats w(s(m * K)), excess, gradient, turned;
+  for (Index i = 0; i < m * K; ++i) w[s(i)] = static_cast<float>(b.w.row(first)[i] / unit);
+  gemm(false, true, m, n, K, w, white.rows32, excess);
+  Matrix y(m, K), ratios(m, R);
+  if (!white.to_y.empty()) gemm(false, false, m, K, K, w, white.to_y32, turned);
+  const Floats& along = white.to_y.empty() ? w : turned;
+  for (Index i = 0; i < m * K; ++i) y.data()[i] = static_cast<double>(along[s(i)]) * unit;
+  Vector part(s(n));  // of the way to each wall, for one unit of a product
+  for (Index j = 0; j < n; ++j) part[s(j)] = unit / white.reach[s(j)];
   for (Index i = 0; i < m; ++i)
     for (Index j = 0; j < n; ++j)
-      if (white.entry[s(j)] < R) ratios(i, white.entry[s(j)]) = excess(i, j) / white.reach[s(j)];
+      if (white.entry[s(j)] < R) ratios(i, white.entry[s(j)]) = static_cast<double>(excess[s(i * n + j)]) * part[s(j)];
   const std::vector<Hit> hits = first_hits(y, ratios);
   std::copy(hits.begin(), hits.end(), b.hits.begin() + first);
   std::copy(y.data(), y.data() + m * K, b.y.row(first));
+  Floats free(s(n));  // how far a product may go without being in excess
+  for (Index j = 0; j < n; ++j) free[s(j)] = static_cast<float>((1 - kMargin) * white.reach[s(j)] / unit);
   Vector size(s(m), 0.0);
   for (Index i = 0; i < m; ++i) {
-    double* x = excess.row(i);
+    float* x = excess.data() + i * n;
     if (b.slot[s(first + i)] >= 0) x[b.slot[s(first + i)]] = 0;
+    float sum = 0;
     for (Index j = 0; j < n; ++j) {
-      x[j] = std::max(0.0, x[j] - (1 - kMargin) * white.reach[s(j)]);
-      size[s(i)] += x[j] * x[j];
+      x[j] = std::max(0.0F, x[j] - free[s(j)]);
+      sum += x[j] * x[j];
     }
+    size[s(i)] = static_cast<double>(sum);
   }
-  gemm(false, false, 1.0, excess, white.rows, 0.0, gradient);
+  gemm(false, false, m, K, n, excess, white.rows32, gradient);
   for (Index i = 0; i < m; ++i) {
-    double* g = gradient.row(i);
+    Vector g(gradient.begin() + i * K, gradient.begin() + (i + 1) * K);
     double* v = b.w.row(first + i);
     const double* own = b.own.row(first + i);
     const Index e = b.entry[s(first + i)];
     for (Index k = 0; k < K && !white.with_bounds; ++k) {
-      const double low = e == R + k ? 0.0 : (1 - kMargin) * frame_.lower[s(k)] - v[k];
-      const double high = e == R + K + k ? 0.0 : v[k] - (1 - kMargin) * frame_.upper[s(k)];
-      if (low > 0) g[k] -= low, size[s(i)] += low * low;
-      if (high > 0) g[k] += high, size[s(i)] += high * high;
+      const double low = e == R + k ? 0.0 : ((1 - kMargin) * frame_.lower[s(k)] - v[k]) / unit;
+      const double high = e == R + K + k ? 0.0 : (v[k] - (1 - kMargin) * frame_.upper[s(k)]) / unit;
+      if (low > 0) g[s(k)] -= low, size[s(i)] += low * low;
+      if (high > 0) g[s(k)] += high, size[s(i)] += high * high;
     }
-    axpy(-dot(g, own, K), own, g, K);
-    const double slope = dot(g, g, K);
-    if (slope > 0) axpy(-size[s(i)] / slope, g, v, K);
+    axpy(-dot(g.data(), own, K), own, g.data(), K);
+    const double slope = dot(g.data(), g.data(), K);
+    if (slope > 0) axpy(-size[s(i)] / slope * unit, g.data(), v, K);
   }
 }
 

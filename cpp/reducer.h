@@ -38,6 +38,8 @@ class Reducer {
     Vector reach;              // distance of each row from the centre in w
     std::vector<Index> entry;  // what each row is
     Matrix to_y;               // K x K; empty: the identity
+    Floats rows32, to_y32;     // the same in single precision, for w in units of `unit`
+    double unit = 1;           // the median reach
     bool with_bounds = false;  // the bounds are among the rows (else they are handled coordinate by coordinate)
   };
   struct Hit {
