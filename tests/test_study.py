@@ -418,6 +418,21 @@ def test_study_continues_where_it_stopped(tiny: study.StudyResult, monkeypatch: 
     pandas.testing.assert_frame_equal(again.points, tiny.points)
 
 
+def test_networks_and_rows_do_not_depend_on_threads(tiny: study.StudyResult) -> None:
+    # The study trains on a thread of its own, beside the one that measures.
+    dataset, key = study.load("digits"), RunKey("batchnorm", 3e-3, 1)
+    stored = store.read_arrays(tiny.folder / "networks" / f"{key.name}.npz")
+    model = train.train(key, tiny.config, dataset)
+    assert all(np.array_equal(stored[name], values) for name, values in train.state_arrays(model).items())
+    points = measure.choose_points(tiny.config, dataset, key.seed)
+    network = pr.from_torch(model, input_shape=(64,))
+    config = StudyConfig(**{**tiny.config.identity(), "workers": 3})
+    rows = measure.measure(network, points, key, config)
+    measure.take_examples(rows, points)
+    expected = pandas.read_parquet(tiny.folder / "networks" / f"{key.name}.parquet")
+    pandas.testing.assert_frame_equal(pandas.DataFrame(rows), expected)
+
+
 def test_smallest_study_on_a_folder_of_idx_files(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for part, count in (("train", 12), ("t10k", 3)):

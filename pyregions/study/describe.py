@@ -116,8 +116,8 @@ def against_own(region: Region, x: F64, classes: list[int], budget: float) -> di
     weights = np.asarray(region.affine_map.W, dtype=np.float64)
     outputs = weights @ x + region.affine_map.c
     own = int(np.argmax(outputs))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        away = (outputs[own] - outputs) / np.linalg.norm(weights - weights[own], axis=1)
+    steep = np.linalg.norm(weights - weights[own], axis=1)
+    away = np.divide(outputs[own] - outputs, steep, out=np.full(len(outputs), np.inf), where=steep > 0)
     others = sorted((k for k in classes if k != own), key=lambda k: (float(away[k]), k))
     return {
         k: with_outputs(region.network, [own, k]).region(x, domain=region.domain, exact_budget=budget) for k in others

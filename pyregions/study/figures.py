@@ -309,7 +309,7 @@ def neighbors(result: StudyResult, dataset: Dataset) -> Drawing:
 def _in_the_box(result: StudyResult) -> str:
     """Which images have facets in the pixel box, where these are not all."""
     few, images = result.config.box_facets, result.config.images
-    return "" if few == images else f"In the pixel box {few} of the {images} images per network."
+    return "" if few == images else f"In the pixel box: {few} of the {images} images of each network."
 
 
 def _sorts(result: StudyResult) -> list[str]:
