@@ -78,7 +78,11 @@ def measure(
     progress
         Called with the name of each step that begins.
     """
-    answers = answers_at(network, points, config, progress or (lambda step: None))
+    from threadpoolctl import ThreadpoolController
+
+    # Points are measured side by side: further threads of NumPy's BLAS would only wait for each other, and change sums.
+    with ThreadpoolController().select(internal_api="openblas").limit(limits=1):
+        answers = answers_at(network, points, config, progress or (lambda step: None))
     predicted = np.argmax(network(points.x), axis=1)
     rows: list[Row] = []
     for domain in DOMAINS:

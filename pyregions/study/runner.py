@@ -34,6 +34,7 @@ EXTRAS = {
     "matplotlib": "matplotlib",
     "jinja2": "jinja2",
     "rich": "rich",
+    "threadpoolctl": "threadpoolctl",
 }
 OWN_FILES = ("config.json", "summary.json", "report.html", "regions.parquet")
 OWN_FOLDERS = ("networks", "figures")
