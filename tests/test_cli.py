@@ -40,13 +40,13 @@ def test_defaults() -> None:
 
 
 def test_every_option(tmp_path: Path) -> None:
-    words = "--data mnist --model mlp 32 2 --seeds 3 --lr 0.01 0.1 --points 5 2 --epochs 4 --workers 1 --out".split()
-    assert config_of(*words, str(tmp_path)) == StudyConfig(
-        data="mnist", width=32, depth=2, seeds=(0, 1, 2), learning_rates=(0.01, 0.1), images=5, random=2, epochs=4,
-        workers=1, out=tmp_path,
+    words = "--data mnist --model mlp 32 2 --seeds 3 --lr 0.01 0.1 --points 5 2 --box-facets 3 --epochs 4".split()
+    assert config_of(*words, "--workers", "1", "--out", str(tmp_path)) == StudyConfig(
+        data="mnist", width=32, depth=2, seeds=(0, 1, 2), learning_rates=(0.01, 0.1), images=5, random=2, box_facets=3,
+        epochs=4, workers=1, out=tmp_path,
     )  # fmt: skip
     quick = config_of("--quick", "--points", "3")
-    assert (quick.images, quick.random, quick.seeds, quick.quick) == (3, 4, (0, 1), True)
+    assert (quick.data, quick.sizes(64)[1:], quick.seeds, quick.quick) == ("digits", (3, 4, 3), (0, 1), True)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,8 @@ def test_interrupt_says_how_to_continue(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 def test_ctrl_c_keeps_finished_networks(tmp_path: Path) -> None:
-    words = ["study", "--out", str(tmp_path), "--model", "mlp", "16", "2", "--points", "4", "2", "--epochs", "3"]
+    words = ["study", "--out", str(tmp_path), "--data", "digits"]
+    words += ["--model", "mlp", "16", "2", "--points", "4", "2", "--epochs", "3"]
     # A shell that runs in the background hands down an ignored SIGINT; a terminal does not.
     command = [sys.executable, "-c", "import sys, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
                "from pyregions.cli import main; sys.exit(main(sys.argv[1:]))", *words]  # fmt: skip

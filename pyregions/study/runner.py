@@ -9,6 +9,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from . import aggregate, claims, data, measure, train, verdicts
 from .config import RunKey, StudyConfig
 
 # Version of the layout and meaning of the stored rows; a study continues only what has the same.
-FORMAT = 1
+FORMAT = 2
 # Imported module and the name of its distribution.
 EXTRAS = {
     "torch": "torch",
@@ -33,6 +34,7 @@ EXTRAS = {
     "matplotlib": "matplotlib",
     "jinja2": "jinja2",
     "rich": "rich",
+    "threadpoolctl": "threadpoolctl",
 }
 OWN_FILES = ("config.json", "summary.json", "report.html", "regions.parquet")
 OWN_FOLDERS = ("networks", "figures")
@@ -143,14 +145,23 @@ def run(config: StudyConfig | None = None, *, overwrite: bool = False, progress:
     require_extras()
     folder = config.folder
     dataset = data.load(config.data)
+    config = config.resolved(dataset.inputs)
     store.ensure_writable(folder)
     claim_folder(folder, identity(config, dataset), overwrite)
     keys = config.runs()
-    progress.start(len(keys), sum(_is_finished(folder, key) for key in keys))
-    for key in keys:
-        if not _is_finished(folder, key):
-            record = run_network(folder, key, config, dataset, partial(progress.step, key.name))
+    open_keys = [key for key in keys if not _is_finished(folder, key)]
+    progress.start(len(keys), len(keys) - len(open_keys))
+    # Networks are trained one after the other on a thread of its own, while those before them are measured.
+    trainer = ThreadPoolExecutor(1)
+    try:
+        jobs = [trainer.submit(trained_network, folder, key, config, dataset) for key in open_keys]
+        for key, job in zip(open_keys, jobs, strict=True):
+            step = partial(progress.step, key.name)
+            step("training")
+            record = run_network(folder, key, config, dataset, job.result(), step)
             progress.finish(key.name, record["test_accuracy"])
+    finally:
+        trainer.shutdown(cancel_futures=True)
     return conclude(config, dataset, progress)
 
 
@@ -220,36 +231,58 @@ def _is_finished(folder: Path, key: RunKey) -> bool:
     return all(path.exists() for path in (*_files(folder, key), examples_file(folder, key)))
 
 
-def run_network(
-    folder: Path, key: RunKey, config: StudyConfig, dataset: data.Dataset, step: Callable[[str], None]
-) -> dict[str, Any]:
-    """Train (or load the trained weights), measure and store one network; returns its record."""
-    import pandas
+@dataclass(frozen=True)
+class Trained:
+    """A trained module, in evaluation mode, its accuracies and the time that training took."""
 
-    from ..from_torch import from_torch
+    model: Any
+    test_accuracy: float
+    train_accuracy: float
+    seconds: float
 
-    weights, table, record_file = _files(folder, key)
+
+def trained_network(folder: Path, key: RunKey, config: StudyConfig, dataset: data.Dataset) -> Trained:
+    """Train one network and store its weights, or load them where they are stored."""
+    weights = _files(folder, key)[0]
     start = time.perf_counter()
-    step("training")
     if weights.exists():
         model = train.restore(key, config, dataset, store.read_arrays(weights))
     else:
         model = train.train(key, config, dataset)
         store.write_arrays(weights, train.state_arrays(model))
-    trained = time.perf_counter()
-    network = from_torch(model, input_shape=(dataset.inputs,))
+    seconds = time.perf_counter() - start
+    test = train.accuracy(model, dataset.test_x, dataset.test_y)
+    return Trained(model, test, train.accuracy(model, dataset.train_x, dataset.train_y), seconds)
+
+
+def run_network(
+    folder: Path,
+    key: RunKey,
+    config: StudyConfig,
+    dataset: data.Dataset,
+    trained: Trained,
+    step: Callable[[str], None],
+) -> dict[str, Any]:
+    """Measure and store one trained network; returns its record."""
+    import pandas
+
+    from ..from_torch import from_torch
+
+    _, table, record_file = _files(folder, key)
+    start = time.perf_counter()
+    network = from_torch(trained.model, input_shape=(dataset.inputs,))
     points = measure.choose_points(config, dataset, key.seed)
-    rows = measure.measure(network, points, key, config.workers, step)
+    rows = measure.measure(network, points, key, config, step)
     store.write_arrays(examples_file(folder, key), measure.take_examples(rows, points))
     record = {
         "kind": key.kind,
         "learning_rate": key.learning_rate,
         "seed": key.seed,
-        "test_accuracy": train.accuracy(model, dataset.test_x, dataset.test_y),
-        "train_accuracy": train.accuracy(model, dataset.train_x, dataset.train_y),
+        "test_accuracy": trained.test_accuracy,
+        "train_accuracy": trained.train_accuracy,
         "layers": list(network.stage_widths),
-        "seconds_training": trained - start,
-        "seconds_measuring": time.perf_counter() - trained,
+        "seconds_training": trained.seconds,
+        "seconds_measuring": time.perf_counter() - start,
     }
     store.write_table(table, pandas.DataFrame(rows))
     store.write_json(record_file, record)

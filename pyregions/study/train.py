@@ -27,6 +27,12 @@ def build(kind: str, inputs: int, classes: int, width: int, depth: int, dropout:
     return torch.nn.Sequential(*layers)
 
 
+def untrained(key: RunKey, config: StudyConfig, dataset: Dataset) -> Any:
+    """The module of a network of the study before training."""
+    width = config.sizes(dataset.inputs).width
+    return build(key.kind, dataset.inputs, dataset.classes, width, config.depth, config.dropout)
+
+
 def train(key: RunKey, config: StudyConfig, dataset: Dataset) -> Any:
     """Train one network; returns the torch module in evaluation mode.
 
@@ -48,7 +54,7 @@ def train(key: RunKey, config: StudyConfig, dataset: Dataset) -> Any:
 def _train(key: RunKey, config: StudyConfig, dataset: Dataset) -> Any:
     import torch
 
-    model = build(key.kind, dataset.inputs, dataset.classes, config.width, config.depth, config.dropout)
+    model = untrained(key, config, dataset)
     optimizer = torch.optim.Adam(model.parameters(), lr=key.learning_rate, fused=True)
     images, labels = torch.from_numpy(dataset.train_x), torch.from_numpy(dataset.train_y)
     model.train()
@@ -73,7 +79,7 @@ def restore(key: RunKey, config: StudyConfig, dataset: Dataset, arrays: dict[str
     """The module that `state_arrays` came from."""
     import torch
 
-    model = build(key.kind, dataset.inputs, dataset.classes, config.width, config.depth, config.dropout)
+    model = untrained(key, config, dataset)
     model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
     return model.eval()
 
