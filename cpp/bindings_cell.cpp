@@ -80,6 +80,7 @@ py::object exact_redundancy(Cell& c, Index row) {
 void register_cell(py::module_& m) {
   py::class_<Cell, CellPtr>(m, "Cell")
       .def_property_readonly("pattern", [](const Cell& c) { return array_of<std::uint8_t>(c.rows().pattern()); })
+      .def_property_readonly("exact_budget", [](const Cell& c) { return c.rows().exact_budget(); })
       .def_property_readonly("size", [](const Cell& c) { return c.rows().size(); })
       .def_property_readonly("unit_rows", [](const Cell& c) { return c.rows().units(); })
       .def("witness", [](Cell& c) { return array(run([&] { return c.interior(); })); })

@@ -27,17 +27,18 @@ py::object nearest_rows(const NetworkPtr& network, const Array& points, Index k,
   std::int64_t* unit = units.mutable_data();
   std::int32_t* label = labels.mutable_data();
   const auto job = [&](Index i) {
-    const Pattern pattern = pattern_at(network, row_of(x, i), any);
+    const Vector point = row_of(x, i);
+    const Pattern pattern = pattern_at(network, point, any);
     Index to = i * k;
-    for (const NearRow& row : RowDistances(*network, pattern, row_of(x, i), norm).nearest(k)) {
+    for (const NearRow& row : RowDistances(*network, pattern, point, norm).nearest(k, network->units())) {
       value[to] = row.value;
       low[to] = row.lower;
       high[to] = row.upper;
-      unit[to] = row.unit;
-      const auto [stage, within] = network->stage_of(row.unit);
+      unit[to] = row.row;
+      const auto [stage, within] = network->stage_of(row.row);
       label[3 * to] = stage;
       label[3 * to + 1] = static_cast<std::int32_t>(within);
-      label[3 * to + 2] = 1 - pattern[at(row.unit)];
+      label[3 * to + 2] = 1 - pattern[at(row.row)];
       ++to;
     }
   };
@@ -65,7 +66,8 @@ py::object counts(const NetworkPtr& network, const Array& points, int workers, C
 
 py::object rows_within(const NetworkPtr& network, const Array& points, double radius, int norm, bool any, int workers) {
   return counts(network, points, workers, [&](const Vector& x) {
-    return RowDistances(*network, pattern_at(network, x, any), x, norm).within(radius);
+    const Pattern pattern = pattern_at(network, x, any);
+    return RowDistances(*network, pattern, x, norm).within(radius);
   });
 }
 
@@ -95,6 +97,36 @@ py::object packed_patterns(const NetworkPtr& network, const Array& points, bool 
   return std::move(packed);
 }
 
+// Distances to all rows of a cell, the nearest unit row and the nearest of all; -1 where none is at a finite distance.
+py::dict cell_distances(const Cell& cell, const Array& point, int norm) {
+  const Vector x = to_vector(point, "point", cell.rows().dim());
+  std::vector<NearRow> rows;
+  Index unit = -1, nearest = -1;
+  run([&] {
+    RowDistances distances(cell.rows(), x, norm);
+    const auto first = [&](Index among) {
+      const std::vector<NearRow> found = distances.nearest(1, among);
+      return found.empty() || std::isinf(found[0].lower) ? Index{-1} : found[0].row;
+    };
+    unit = first(cell.rows().units());
+    nearest = first(cell.rows().size());
+    rows = distances.rows();
+  });
+  Vector value, lower, upper;
+  for (const NearRow& row : rows) {
+    value.push_back(row.value);
+    lower.push_back(row.lower);
+    upper.push_back(row.upper);
+  }
+  py::dict out;
+  out["value"] = array(value);
+  out["lower"] = array(lower);
+  out["upper"] = array(upper);
+  out["nearest_unit"] = unit;
+  out["nearest"] = nearest;
+  return out;
+}
+
 // Chosen rows of a pattern, a.x <= b with bounds, each by one backward pass.
 py::dict rows_of(const Network& network, const ByteArray& pattern, const std::vector<Index>& units) {
   const Pattern p = to_pattern(pattern);
@@ -110,6 +142,7 @@ void register_nearby(py::module_& m) {
   m.def("sign_changes", &changing_units);
   m.def("packed_patterns", &packed_patterns);
   m.def("rows_of", &rows_of);
+  m.def("cell_distances", &cell_distances);
 }
 
 }  // namespace pyregions::bindings

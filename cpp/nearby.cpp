@@ -16,24 +16,23 @@ constexpr Index kTile = 128;  // directions, or points, per forward pass
 
 // The norm of a row that measures distances in norm 1, 2 or 0 (the dual one), with bounds. Law: every coefficient of the
 // exact row lies within `error` of the stored one, so its norm within `error` times that of the all-one vector; the
-// computed norm of n numbers carries at most n + 2 roundings, and underflow.
+// computed norm of n numbers carries at most n + 2 roundings, and underflow. Not to be used where the largest coefficient is
+// so small or large that squares leave the range of doubles; then the bounds say nothing.
 struct Length {
-  double lower, upper;
+  double lower = 0, upper = kInfinity;
 };
 
 Length dual_norm(const double* row, Index n, double error, int norm) {
-  double value = 0, ones = 1;
-  if (norm == 2) {
-    value = norm2(row, n);
-    ones = std::sqrt(static_cast<double>(n));
-  } else if (norm == 1) {
-    for (Index k = 0; k < n; ++k) value = std::max(value, std::fabs(row[k]));
-  } else {
-    for (Index k = 0; k < n; ++k) value += std::fabs(row[k]);
-    ones = static_cast<double>(n);
+  constexpr double kSmall = 0x1p-400, kLarge = 0x1p400;
+  double largest = 0, sum = 0;
+  for (Index k = 0; k < n; ++k) {
+    largest = std::max(largest, std::fabs(row[k]));
+    sum += std::fabs(row[k]);
   }
-  const double slop = (value * gamma(n + 4) + error * ones) * (1 + 8 * kUnit) + (value > 0 ? underflow(n) : 0.0);
-  if (!std::isfinite(value + slop)) return {0, kInfinity};
+  if (!(largest > kSmall && largest < kLarge && error < kLarge)) return {};
+  const double value = norm == 2 ? norm2(row, n) : norm == 1 ? largest : sum;
+  const double ones = norm == 2 ? std::sqrt(static_cast<double>(n)) : norm == 1 ? 1.0 : static_cast<double>(n);
+  const double slop = (value * gamma(n + 4) + error * ones) * (1 + 8 * kUnit) + underflow(n);
   return {std::max(0.0, (value - slop) * (1 - 2 * kUnit)), (value + slop) * (1 + 2 * kUnit)};
 }
 
@@ -142,67 +141,86 @@ Pattern pattern_at(const std::shared_ptr<const Network>& network, const Vector& 
   return pattern;
 }
 
-RowDistances::RowDistances(const Network& network, Pattern pattern, Vector point, int norm)
-    : network_(network), pattern_(std::move(pattern)), point_(std::move(point)), norm_(norm), rows_(at(network.units())) {
+RowDistances::RowDistances(const Network& network, const Pattern& pattern, const Vector& point, int norm)
+    : point_(point), norm_(norm), rows_(at(network.units())) {
+  exact_row_ = [&network, &pattern](Index unit) {
+    Network::ExactForm form = network.backward_exact(pattern, {{unit, Dyadic(1.0)}}, {}, 0);
+    return ExactRow{std::move(form.g), -form.c};
+  };
   Matrix one(1, network.inputs());
-  std::copy(point_.begin(), point_.end(), one.data());
+  std::copy(point.begin(), point.end(), one.data());
   const Network::Values v = network.forward(one);
-  const Vector pre(v.pre.row(0), v.pre.row(0) + network.units()), error(v.pre_err.row(0), v.pre_err.row(0) + network.units());
-  network.each_stage(pattern_, [&](int stage, const Network::Affine& rows) {
-    measure(rows, network.stages()[static_cast<std::size_t>(stage)].offset, pre, error);
+  network.each_stage(pattern, [&](int stage, const Network::Affine& rows) {
+    const Index first = network.stages()[static_cast<std::size_t>(stage)].offset;
+    for (Index i = 0; i < rows.A.rows(); ++i)
+      measure(first + i, rows.A.row(i), rows.A_err[at(i)], v.pre(0, first + i), v.pre_err(0, first + i));
   });
 }
 
-void RowDistances::measure(const Network::Affine& rows, Index first, const Vector& pre, const Vector& pre_err) {
-  for (Index i = 0; i < rows.A.rows(); ++i) {
-    const Index u = first + i;
-    NearRow& row = rows_[at(u)];
-    row.unit = u;
-    const Length length = dual_norm(rows.A.row(i), rows.A.cols(), rows.A_err[at(i)], norm_);
-    const double z = std::fabs(pre[at(u)]), error = pre_err[at(u)];
-    if (length.upper == 0) {
-      row.value = row.lower = row.upper = kInfinity;  // no live input
-      continue;
-    }
-    if (length.lower > 0) {
-      row.value = z / (length.lower + (length.upper - length.lower) / 2);
-      row.lower = std::max(0.0, z - error) / length.upper;
-      row.upper = (z + error) / length.lower;
-    } else {  // perhaps zero
-      const Ratio& exact = ratio(u);
-      row.value = exact.denominator.is_zero() ? kInfinity : quotient(exact.numerator, exact.denominator, norm_ == 2);
-      row.lower = row.upper = row.value;
-    }
-    if (std::isfinite(row.value)) widen(row);
-  }
+RowDistances::RowDistances(const RowSystem& rows, const Vector& point, int norm)
+    : point_(point), norm_(norm), rows_(at(rows.size())) {
+  exact_row_ = [&rows](Index row) { return rows.exact_row(row); };
+  Matrix one(1, rows.dim());
+  std::copy(point.begin(), point.end(), one.data());
+  const RowSystem::Slacks slack = rows.slacks(one, false, true);
+  const Halfspaces& all = rows.halfspaces();
+  for (Index j = 0; j < rows.size(); ++j) measure(j, all.A.row(j), all.A_err[at(j)], slack.value(0, j), slack.error(0, j));
 }
 
-const RowDistances::Ratio& RowDistances::ratio(Index unit) {
-  const auto found = ratios_.find(unit);
+void RowDistances::measure(Index row, const double* a, double a_err, double slack, double slack_err) {
+  NearRow& found = rows_[at(row)];
+  found.row = row;
+  const Index d = static_cast<Index>(point_.size());
+  if (a_err == 0 && std::all_of(a, a + d, [](double v) { return v == 0; })) {
+    found.value = found.lower = found.upper = kInfinity;
+    return;
+  }
+  const Length length = dual_norm(a, d, a_err, norm_);
+  const double size = std::fabs(slack);
+  if (length.lower > 0 && (size + slack_err) / length.lower < kInfinity) {
+    found.value = size / (length.lower + (length.upper - length.lower) / 2);
+    found.lower = std::max(0.0, size - slack_err) / length.upper;
+    found.upper = (size + slack_err) / length.lower;
+    widen(found);
+    return;
+  }
+  const Ratio& exact = ratio(row);  // perhaps zero, or beyond what floats can hold on the way
+  if (exact.denominator.is_zero()) {
+    found.value = found.lower = found.upper = kInfinity;
+    return;
+  }
+  found.value = found.lower = found.upper = quotient(exact.numerator, exact.denominator, norm_ == 2);
+  widen(found);
+  found.lower = std::min(found.lower, std::numeric_limits<double>::max());
+}
+
+const RowDistances::Ratio& RowDistances::ratio(Index row) {
+  const auto found = ratios_.find(row);
   if (found != ratios_.end()) return found->second;
-  const Network::ExactForm form = network_.backward_exact(pattern_, {{unit, Dyadic(1.0)}}, {}, 0);
-  const Dyadic z = dot(form.g, DyadicVector(point_.data(), network_.inputs())) + form.c;
-  return ratios_[unit] = {norm_ == 2 ? z * z : z.sign() < 0 ? -z : z, dual_norm(form.g, norm_)};
+  const ExactRow exact = exact_row_(row);
+  const Dyadic slack = exact.b - dot(exact.a, DyadicVector(point_.data(), static_cast<Index>(point_.size())));
+  return ratios_[row] = {norm_ == 2 ? slack * slack : slack.sign() < 0 ? -slack : slack, dual_norm(exact.a, norm_)};
 }
 
 bool RowDistances::closer(const NearRow& a, const NearRow& b) {
   if (a.upper < b.lower) return true;
-  if (b.upper < a.lower || a.unit == b.unit) return false;
-  if (std::isinf(a.lower) && std::isinf(b.lower)) return a.unit < b.unit;
-  const Ratio &p = ratio(a.unit), &q = ratio(b.unit);
+  if (b.upper < a.lower || a.row == b.row) return false;
+  const bool a_zero = std::isinf(a.lower), b_zero = std::isinf(b.lower);
+  if (a_zero || b_zero) return a_zero == b_zero ? a.row < b.row : b_zero;
+  const Ratio &p = ratio(a.row), &q = ratio(b.row);
   const int order = (p.numerator * q.denominator).compare(q.numerator * p.denominator);
-  return order != 0 ? order < 0 : a.unit < b.unit;
+  return order != 0 ? order < 0 : a.row < b.row;
 }
 
-std::vector<NearRow> RowDistances::nearest(Index k) {
-  k = std::min(k, static_cast<Index>(rows_.size()));
+std::vector<NearRow> RowDistances::nearest(Index k, Index among) {
+  k = std::min(k, among);
   if (k == 0) return {};
   Vector upper;
-  for (const NearRow& row : rows_) upper.push_back(row.upper);
+  for (Index j = 0; j < among; ++j) upper.push_back(rows_[at(j)].upper);
   std::nth_element(upper.begin(), upper.begin() + (k - 1), upper.end());
   std::vector<NearRow> found;
-  for (const NearRow& row : rows_)
-    if (row.lower <= upper[at(k - 1)]) found.push_back(row);
+  for (Index j = 0; j < among; ++j)
+    if (rows_[at(j)].lower <= upper[at(k - 1)]) found.push_back(rows_[at(j)]);
   std::sort(found.begin(), found.end(), [&](const NearRow& a, const NearRow& b) { return closer(a, b); });
   found.resize(at(k));
   return found;
@@ -213,8 +231,8 @@ Index RowDistances::within(double radius) {
   return static_cast<Index>(std::count_if(rows_.begin(), rows_.end(), [&](const NearRow& row) {
     if (row.upper <= radius) return true;
     if (row.lower > radius) return false;
-    const Ratio& exact = ratio(row.unit);
-    return !exact.denominator.is_zero() && exact.numerator.compare(limit * exact.denominator) <= 0;
+    const Ratio& exact = ratio(row.row);  // not zero: its lower bound is finite
+    return exact.numerator.compare(limit * exact.denominator) <= 0;
   }));
 }
 
@@ -232,7 +250,7 @@ Index sign_changes(const Network& network, const Vector& x, double radius, const
       if (directions.empty())
         vertex[k] = not_beyond(x[at(k)], r);
       else
-        axpy(r, directions.row(k), vertex, d);
+        for (Index c = 0; c < d; ++c) vertex[c] += r * directions(k, c);  // two roundings: contraction is off
     }
     signs.look_at(vertices);
   }
@@ -271,12 +289,25 @@ Halfspaces chosen_rows(const Network& network, const Pattern& pattern, const std
     h.labels.push_back({stage, static_cast<std::int32_t>(within), 1 - pattern[at(u)]});
   }
   Network::Forms forms = network.backward(pattern, multipliers, {});
-  for (Index i = 0; i < n; ++i) {
-    h.b.push_back(-forms.c[at(i)]);
-    h.A_err.push_back(*std::max_element(forms.g_err.row(i), forms.g_err.row(i) + network.inputs()));
-  }
+  const Index d = network.inputs();
   h.A = std::move(forms.g);
   h.b_err = std::move(forms.c_err);
+  for (Index i = 0; i < n; ++i) {
+    h.b.push_back(-forms.c[at(i)]);
+    h.A_err.push_back(*std::max_element(forms.g_err.row(i), forms.g_err.row(i) + d));
+    const double largest = std::fabs(*std::max_element(h.A.row(i), h.A.row(i) + d, [](double a, double b) { return std::fabs(a) < std::fabs(b); }));
+    if (largest > h.A_err[at(i)] && std::isfinite(h.b_err[at(i)])) continue;
+    // Perhaps zero, or out of range on the way: rounded from the exact row.
+    const Index u = units[at(i)];
+    const Network::ExactForm exact = network.backward_exact(pattern, {{u, Dyadic(multipliers(i, u))}}, {}, 0);
+    const Vector a = exact.g.to_doubles();
+    std::copy(a.begin(), a.end(), h.A.row(i));
+    h.b[at(i)] = (-exact.c).to_double();
+    const auto rounding = [](double v) { return std::fabs(v) * kUnit + (v != 0 ? underflow(1) : 0.0); };
+    h.A_err[at(i)] = exact.g.all_zero() ? 0.0 : underflow(1);
+    for (const double v : a) h.A_err[at(i)] = std::max(h.A_err[at(i)], rounding(v));
+    h.b_err[at(i)] = exact.c.is_zero() ? 0.0 : rounding(h.b[at(i)]) + underflow(1);
+  }
   return h;
 }
 

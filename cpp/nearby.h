@@ -4,34 +4,38 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "bignum.h"
-#include "halfspaces.h"
-#include "network.h"
+#include "predicates.h"
 
 namespace pyregions {
 
 // The pattern of the region of a point in all of R^d; any: as cell_at. Throws OnBoundaryError.
 Pattern pattern_at(const std::shared_ptr<const Network>& network, const Vector& point, bool any);
 
-// The hyperplane of one unit's row, and the distance of the point to it with bounds; infinite where the row is zero.
+// One row's hyperplane, and the distance of the point to it with bounds: all infinite where the row is zero, and nowhere else.
 struct NearRow {
-  Index unit = 0;
+  Index row = 0;
   double value = 0, lower = 0, upper = 0;
 };
 
-// Distances from a point to the hyperplanes of all rows of its region, in the 1-, 2- or maximum norm (0): |z| over the
-// dual norm of the row. Rows are composed stage by stage and not kept; what floats leave open is compared in integers.
+// Distances from a point to the hyperplanes of rows, in the 1-, 2- or maximum norm (0): the slack's size over the dual norm of
+// the row. What floats leave open is compared in integers, one backward pass per row. All arguments must outlive it.
 class RowDistances {
  public:
-  RowDistances(const Network& network, Pattern pattern, Vector point, int norm);
+  // The rows of the units in a pattern; composed stage by stage and not kept.
+  RowDistances(const Network& network, const Pattern& pattern, const Vector& point, int norm);
+  // All rows of a cell.
+  RowDistances(const RowSystem& rows, const Vector& point, int norm);
 
-  // The k nearest rows, or all if there are fewer, in exact order of distance, equal ones in order of units.
-  std::vector<NearRow> nearest(Index k);
+  const std::vector<NearRow>& rows() const { return rows_; }
+  // The k nearest of the first `among` rows, or all if there are fewer, in exact order, equal ones in order of rows.
+  std::vector<NearRow> nearest(Index k, Index among);
   // The number of rows at a distance of at most `radius`, exactly. Requires: radius is finite and not negative.
   Index within(double radius);
 
@@ -40,20 +44,19 @@ class RowDistances {
   struct Ratio {
     Dyadic numerator, denominator;
   };
-  void measure(const Network::Affine& rows, Index first, const Vector& pre, const Vector& pre_err);
-  const Ratio& ratio(Index unit);
+  void measure(Index row, const double* a, double a_err, double slack, double slack_err);
+  const Ratio& ratio(Index row);
   bool closer(const NearRow& a, const NearRow& b);
 
-  const Network& network_;
-  Pattern pattern_;
-  Vector point_;
+  const Vector& point_;
   int norm_;
+  std::function<ExactRow(Index)> exact_row_;
   std::vector<NearRow> rows_;
   std::map<Index, Ratio> ratios_;
 };
 
 // How many units take both strict signs on the vertices x + r u, x - r u, exactly at the vertices as doubles. directions:
-// one u per row, each coordinate rounded; none: the d unit vectors, vertices rounded towards x, never beyond r.
+// one u per row, r u rounded and added to x with a rounding; none: the d unit vectors, vertices rounded towards x, never beyond r.
 Index sign_changes(const Network& network, const Vector& x, double radius, const Matrix& directions);
 
 // The patterns of many points as bits, unit 0 the lowest bit of the first byte; (units + 7) / 8 bytes each. A point on a

@@ -136,11 +136,11 @@ class Walk {
   }
 
   // The end of a walk; the same random numbers for any number of steps.
-  void run(Index steps, std::uint64_t seed, Index walk, double* out) const {
+  void run(Index steps, std::uint64_t seed, Index walk, const std::atomic<bool>& stop, double* out) const {
     std::seed_seq words{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32), static_cast<std::uint32_t>(walk)};
     std::mt19937_64 random(words);
     Vector w(at(frame_.dim), 0.0), slack = slack_;
-    for (Index step = 0; step < steps; ++step) move(random, w, slack);
+    for (Index step = 0; step < steps && !stop; ++step) move(random, w, slack);
     Matrix y(1, frame_.dim);
     std::copy(center_.begin(), center_.end(), y.data());
     gemv(true, 1.0, inverse_, w.data(), 1.0, y.data());
@@ -191,9 +191,9 @@ Matrix sample(Cell& cell, Index count, Index steps, std::uint64_t seed, int work
     const auto job = [&](Index i) {
       const FloatEnvironment environment;
       const Index point = open[at(i)];
-      walk.run(steps + attempt * frame.dim, seed, point, points.row(point));
+      walk.run(steps + attempt * frame.dim, seed, point, stop, points.row(point));
     };
-    parallel_for(static_cast<Index>(open.size()), workers, job, &stop, go_on);
+    parallel_for(static_cast<Index>(open.size()), workers, job, &stop, go_on, true);
     if (stop) throw Interrupted("sample");
     const auto inside = [&](Index i) { return cell.rows().strictly_inside(points.row(i)); };
     open.erase(std::remove_if(open.begin(), open.end(), inside), open.end());

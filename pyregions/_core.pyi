@@ -165,6 +165,7 @@ class NoInteriorDict(TypedDict):
 class Cell:
     # Interior point needed by everything below is found at construction or on demand.
     pattern: U8
+    exact_budget: float
     def witness(self) -> F64: ...  # strictly inside the cell and the domain, up to rounding
     def witness_parts(self) -> F64: ...  # (parts, d): the exact point is their sum
     # mu > 0 and lambda with sum lambda_j a_j = mu * target over independent rows, or None
@@ -283,3 +284,12 @@ def sign_changes(
 ) -> I64 | tuple[int, Exception]: ...
 def packed_patterns(network: Network, points: F64, any: bool, workers: int) -> U8 | tuple[int, Exception]: ...
 def rows_of(network: Network, pattern: U8, units: Sequence[int]) -> HalfspacesDict: ...
+
+class CellDistancesDict(TypedDict):
+    value: F64  # (N,), with lower and upper bounds
+    lower: F64
+    upper: F64
+    nearest_unit: int  # the nearest unit row, exactly; -1 where all are zero
+    nearest: int  # the same of all rows
+
+def cell_distances(cell: Cell, point: F64, norm: int) -> CellDistancesDict: ...

@@ -74,8 +74,8 @@ def budget_seconds(value: float, name: str = "exact_budget") -> float:
     return seconds
 
 
-def whole_number(value: object, name: str, least: int) -> int:
-    """An argument that must be a whole number of at least ``least``.
+def whole_number(value: object, name: str, least: int, most: int = 2**62) -> int:
+    """An argument that must be a whole number of at least ``least`` and at most ``most``.
 
     Raises
     ------
@@ -88,18 +88,22 @@ def whole_number(value: object, name: str, least: int) -> int:
         number = None
     if number is None or isinstance(value, bool) or number < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if number > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
     return number
 
 
 def worker_count(workers: int | None) -> int:
     """The number of threads to use: as given, else the CPUs that this process may use."""
-    return _core.available_cpus() if workers is None else whole_number(workers, "workers", 1)
+    return _core.available_cpus() if workers is None else whole_number(workers, "workers", 1, 2**16)
 
 
 def norm_code(norm: object) -> int:
     """The core's number for a norm given as 1, 2, ``np.inf`` or "linf"."""
     codes: dict[object, int] = {1: 1, 2: 2, np.inf: 0, "l1": 1, "l2": 2, "linf": 0, "inf": 0}
     try:
+        if isinstance(norm, (bool, np.bool_, complex)):
+            raise KeyError(norm)
         return codes[norm]
     except (KeyError, TypeError):
         raise ValueError(f"norm must be 1, 2 or np.inf, got {norm!r}") from None

@@ -103,7 +103,7 @@ def _add_study(commands: Any) -> None:
         type=int,
         nargs="+",
         metavar="N",
-        help="test images, and optionally random inputs, measured per network (default: 10 4, up to 100 inputs 40 24)",
+        help="test images, and optionally random inputs, measured per network (default: 12 4, up to 100 inputs 40 24)",
     )
     study.add_argument(
         "--box-facets",

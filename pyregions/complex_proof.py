@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .arguments import whole_number
-from .distances import gamma
 from .errors import VerificationError
+from .rounding import gamma
 
 if TYPE_CHECKING:
     from .complex import RegionComplex

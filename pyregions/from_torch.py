@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arguments import plain_floats
-from .distances import gamma
 from .errors import MismatchError, UnsupportedLayerError
 from .exact import AffineNode, HingeNode
 from .network import Network
+from .rounding import gamma
 
 if TYPE_CHECKING:
     from torch import nn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,14 +22,14 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NearestRows:
     """The k rows of each point's region nearest to it, nearest first; made by :func:`nearest_rows`.
 
     Shapes (M, k), or (k,) for a single point: ``units`` are indices into a pattern, ``distances`` those to the rows'
-    hyperplanes, within [``lower``, ``upper``], infinite where a row is zero; ``labels`` (..., k, 3) hold stage, unit
-    and the piece beyond. Only the nearest row is certainly a facet and its distance that to the region's boundary in
-    R^d; the hyperplane of a further row may be met outside the region: a lower bound of the distance to that wall.
+    hyperplanes, within [``lower``, ``upper``], all infinite where a row is zero; ``labels`` (..., k, 3) hold stage,
+    unit and the piece beyond. Only the nearest row is certainly a facet and its distance that to the region's boundary
+    in R^d; the hyperplane of a further row may be met outside the region: a lower bound of the distance to that wall.
     """
 
     units: I64
@@ -41,6 +42,8 @@ class NearestRows:
     @property
     def nearest(self) -> Any:
         """The distance (M,), or a float, to the boundary of the region in all of R^d."""
+        if not self.distances.shape[-1]:  # no units: the region is everything
+            return np.full(self.distances.shape[:-1], np.inf) if self.distances.ndim > 1 else float("inf")
         first = self.distances[..., 0]
         return first if first.ndim else float(first)
 
@@ -48,7 +51,14 @@ class NearestRows:
         """The labels of one point's rows, as a sequence of :class:`Label`."""
         if (point is None) != (self.labels.ndim == 2):
             raise ValueError("pass the index of a point" if point is None else "there is only one point: pass no index")
-        return Labels(self.labels if point is None else self.labels[point])
+        return Labels(self.labels if point is None else self.labels[operator.index(point)])
+
+
+def _points(network: Network, X: ArrayLike) -> tuple[F64, bool]:
+    """Points as (M, d), and whether a single one was given."""
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be a Network, got {type(network).__name__}")
+    return network._points(X)
 
 
 def _answer(found: Any, single: bool) -> Any:
@@ -106,7 +116,8 @@ def nearest_rows(
     """
     check_tie(tie)
     count, code = whole_number(k, "k", 1), norm_code(norm)
-    points, single = network._points(X)
+    points, single = _points(network, X)
+    count = min(count, network.units)
     with core_errors():
         found = _core.nearest_rows(network._core, points, count, code, tie == "any", worker_count(workers))
     raw = {key: frozen(value[0] if single else value) for key, value in _answer(found, single).items()}
@@ -152,7 +163,7 @@ def rows_within(
     """
     check_tie(tie)
     code, limit = norm_code(norm), _radius(radius)
-    points, single = network._points(X)
+    points, single = _points(network, X)
     with core_errors():
         found = _core.rows_within(network._core, points, limit, code, tie == "any", worker_count(workers))
     return _number(_answer(found, single), single)
@@ -179,8 +190,8 @@ def sign_changes(
     radius : float
         At least 0.
     directions : array_like (P, d), optional
-        The vectors u, one pair of vertices each; every coordinate of a vertex is rounded. By default the d unit
-        vectors: then vertices are rounded towards x and lie in the ball of the 1-norm.
+        The vectors u, one pair of vertices each; a vertex is ``x + (radius * u)`` with both operations rounded. By
+        default the d unit vectors: then vertices are rounded towards x and lie in the ball of the 1-norm.
 
     Returns
     -------
@@ -199,7 +210,7 @@ def sign_changes(
     (1, [2, 0])
     """
     limit = _radius(radius)
-    points, single = network._points(X)
+    points, single = _points(network, X)
     axes = np.zeros((0, network.inputs))
     u = axes if directions is None else np.atleast_2d(real_array(directions, "directions"))
     if u.ndim != 2 or u.shape[1] != network.inputs or (directions is not None and not len(u)):
@@ -241,7 +252,7 @@ def patterns(network: Network, X: ArrayLike, *, tie: str = "raise", workers: int
     ([0, 1, 2, 2], [1, 1, 2, 2])
     """
     check_tie(tie)
-    points, single = network._points(X)
+    points, single = _points(network, X)
     with core_errors():
         found = _core.packed_patterns(network._core, points, tie == "any", worker_count(workers))
     return Patterns(_answer(found, single), network.units)
@@ -280,14 +291,14 @@ def rows_of(network: Network, pattern: ArrayLike, units: Sequence[int] | I64) ->
         raise ValueError(f"units must be a sequence of at least one unit index, got {units!r}")
     wrong = chosen[(chosen < 0) | (chosen >= network.units)]
     if len(wrong):
-        raise ValueError(f"unit {wrong[0]} does not exist: units are 0 to {network.units - 1}")
+        raise ValueError(f"unit {wrong[0]} does not exist: the network has {network.units} units, counted from 0")
     with core_errors():
         return Halfspaces.of(_core.rows_of(network._core, network._pattern_array(pattern), chosen.tolist()))
 
 
 def _radius(radius: float) -> float:
     value = real_array(radius, "radius")
-    if value.ndim or value < 0:
+    if value.ndim or value < 0 or isinstance(radius, (bool, np.bool_)):
         raise ValueError(f"radius must be a number of at least 0, got {radius!r}")
     return float(value)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
 from functools import cached_property
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ I32 = NDArray[np.int32]
 TILE = 2**24
 
 
-class Patterns(Sequence[U8]):
+class Patterns:
     """M patterns as bits; made by :func:`patterns`. Item m is the pattern (units,) of point m.
 
     Attributes
@@ -26,10 +26,18 @@ class Patterns(Sequence[U8]):
     packed : (M, ceil(units / 8)) uint8
         Unit 0 is the lowest bit of the first byte (``np.unpackbits(..., bitorder="little")``).
     units : int
+
+    Raises
+    ------
+    ValueError
+        If ``packed`` is no uint8 array of that shape.
     """
 
     def __init__(self, packed: U8, units: int) -> None:
-        self.packed: U8 = frozen(packed)
+        width = (units + 7) // 8
+        if not isinstance(packed, np.ndarray) or packed.dtype != np.uint8 or packed.shape[1:] != (width,):
+            raise ValueError(f"packed must be a uint8 array (M, {width}) for {units} units")
+        self.packed: U8 = frozen(packed.view())
         self.units = units
 
     def __len__(self) -> int:
@@ -42,7 +50,7 @@ class Patterns(Sequence[U8]):
     def __getitem__(self, index: int | slice) -> U8 | Patterns:
         if isinstance(index, slice):
             return Patterns(self.packed[index], self.units)
-        return np.unpackbits(self.packed[index], count=self.units, bitorder="little")
+        return np.unpackbits(self.packed[operator.index(index)], count=self.units, bitorder="little")
 
     def unpack(self) -> U8:
         """All patterns, one byte per unit: (M, units)."""
@@ -59,15 +67,17 @@ class Patterns(Sequence[U8]):
             If the patterns have different numbers of units.
         """
         those = self if other is None else other
+        if not isinstance(those, Patterns):
+            raise TypeError(f"other must be Patterns, got {type(those).__name__}")
         if those.units != self.units:
             raise ValueError(f"these patterns have {self.units} units, the others {those.units}")
         out = np.empty((len(self), len(those)), dtype=np.int32)
         step = max(1, TILE // max(1, self.units))
         for i in range(0, len(self), step):
-            mine = _signs(self[i : i + step])
+            mine = self[i : i + step]._signs()
             for j in range(0, len(those), step):
-                # Of +-1 each: the product is units - 2 * distance, an integer below 2^24 and so exact in float32.
-                out[i : i + step, j : j + step] = (self.units - mine @ _signs(those[j : j + step]).T) / 2
+                # Of +-1 each: the product is units - 2 * distance, an integer that the type of _signs holds exactly.
+                out[i : i + step, j : j + step] = (self.units - mine @ those[j : j + step]._signs().T) / 2
         return out
 
     @cached_property
@@ -78,7 +88,7 @@ class Patterns(Sequence[U8]):
         order = np.argsort(first)
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
-        return first[order], rank[inverse], counts[order]
+        return frozen(first[order]), frozen(rank[inverse]), frozen(counts[order])
 
     @property
     def distinct(self) -> int:
@@ -100,9 +110,12 @@ class Patterns(Sequence[U8]):
         _, inverse, counts = self._unique
         return np.asarray(counts[inverse])
 
+    def _signs(self) -> Any:
+        """-1 and 1 as float32, as long as that holds every sum of them."""
+        signs: Any = self.unpack().astype(np.float32 if self.units < 2**24 else np.float64)
+        signs *= 2
+        signs -= 1
+        return signs
+
     def __repr__(self) -> str:
         return f"Patterns({len(self)} patterns of {self.units} units)"
-
-
-def _signs(patterns: Patterns) -> NDArray[np.float32]:
-    return patterns.unpack().astype(np.float32) * np.float32(2) - np.float32(1)

@@ -124,6 +124,9 @@ class Polyhedron(Geometry):
         self._domain_rows = rows
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (tuple(self._domain_rows), self._budget)
+
     @property
     def A(self) -> F64:
         """The general rows (N, d)."""
@@ -233,6 +236,13 @@ class Polyhedron(Geometry):
 
     def __repr__(self) -> str:
         return f"Polyhedron({len(self.b)} rows in {self.dim} dimensions)"
+
+
+def _restored(rows: tuple[F64, F64, F64, F64], budget: float) -> Polyhedron:
+    """A polyhedron from what pickling keeps of it."""
+    found = Polyhedron._of(DomainRows(*rows))
+    found._budget = budget
+    return found
 
 
 Domain = Box | Polyhedron | None

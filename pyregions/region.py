@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arguments import norm_code, plain_floats, point_array, row_arrays
+from .arguments import norm_code, point_array, row_arrays
 from .cell import F64, DomainRows, Geometry, NoInterior
-from .distances import row_distances
 from .errors import UndecidedError, core_errors
 from .exact import ExactNetwork
 from .values import U8, AffineMap, ClassPair, Distances, Facet, Image, frozen, point_parts
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 # The witnesses of decision boundaries, by name.
 POINTS = ("positive", "negative", "piece_first", "piece_second", "class_witness")
+
+
 @dataclass(frozen=True)
 class Neighbor:
     """The region across one facet: its pattern and the facet shared; the region itself on demand."""
@@ -226,6 +227,15 @@ class Region(Geometry):
     def _rows(self) -> DomainRows:
         return self._domain_rows
 
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return self.network.input_shape
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What has been answered stays behind: a restored region is asked again, and decides the same.
+        budget = self._cell.exact_budget
+        return _restored, (self.network, self.pattern, tuple(self._domain_rows), self.domain, self.point, budget)
+
     @cached_property
     def affine_map(self) -> AffineMap:
         """The network's outputs on this region, ``f(x) = W x + c``, with error bounds."""
@@ -273,7 +283,6 @@ class Region(Geometry):
         """
         return self._decision_boundaries
 
-    @plain_floats()
     def distances(self, x: ArrayLike | None = None, norm: object = 2) -> Distances:
         """Distances of a point of the region to its rows, in the 1-, 2- or maximum norm.
 
@@ -299,21 +308,20 @@ class Region(Geometry):
         assert point is not None
         if not self.contains(point):
             raise ValueError("x is not in this region; distances to its walls are those of a point inside")
-        value, lower, upper = row_distances(self, point, code)
-        units = self.network.units
-        near = int(np.argmin(value[:units])) if units else -1
-        nearest = float(value[near]) if units else np.inf
+        with core_errors():
+            found = _core.cell_distances(self._cell, point, code)
+        value, lower, upper = found["value"], found["lower"], found["upper"]
+        units, near = self.network.units, found["nearest_unit"]
         bounds = (float(lower[:units].min(initial=np.inf)), float(upper[:units].min(initial=np.inf)))
         outer = (float(lower[units:].min(initial=np.inf)), float(upper[units:].min(initial=np.inf)))
-        found = units > 0 and np.isfinite(nearest)
         return Distances(
             frozen(value[:units]),
             frozen(lower[:units]),
             frozen(upper[:units]),
-            nearest,
+            float(value[near]) if near >= 0 else np.inf,
             bounds,
-            near if found else -1,
-            self.halfspaces.labels[near] if found else None,
+            near,
+            self.halfspaces.labels[near] if near >= 0 else None,
             float(value[units:].min(initial=np.inf)),
             outer,
         )
@@ -356,3 +364,18 @@ class Region(Geometry):
 
     def __repr__(self) -> str:
         return f"Region({self.network.units} units, {len(self.halfspaces)} rows in {self.dim} dimensions)"
+
+
+def _restored(
+    network: Network, pattern: U8, inside: tuple[F64, F64, F64, F64], domain: Domain, point: F64 | None, budget: float
+) -> Region:
+    """A region from what pickling keeps of it."""
+    rows = DomainRows(*inside)
+    with core_errors():
+        if point is not None:
+            cell = _core.cell_at(network._core, point, rows.core(), "any", budget)
+            if (cell.pattern == pattern).all():
+                return Region(network, cell, rows, domain, frozen(point))
+        found = _core.cell_of(network._core, pattern, rows.core(), budget)
+    assert isinstance(found, _core.Cell)  # it had an interior
+    return Region(network, found, rows, domain, point)

@@ -230,9 +230,9 @@ class Ball:
         return point_parts(self.center, self.certificate["fine"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BallAround:
-    """The largest ball around a given point inside a cell: it touches the hyperplane of ``row``, with ``label``.
+    """The largest ball around a given point inside a cell: it touches the hyperplane of ``row``, with ``label``, first.
 
     ``radius`` is the distance to the boundary of the cell, the domain's included, in the norm ``norm``;
     ``radius_bounds`` enclose it. ``inf`` where the cell is the whole space; then there is no row.

@@ -181,11 +181,80 @@ def test_scales_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
+    "weights, biases, x, units, distances",
+    [  # a zero row beside one whose pre-activation overflows; distances beyond doubles; lengths that overflow
+        ([[0.0, 0.0], [1e308, 1e308]], [0.0, 1e308], [1.0, 1.0], [1, 0], [3 / 2**0.5, np.inf]),
+        ([[0.0, 0.0], [1e300, 1e300]], [0.0, 0.0], [1e9, 1e9], [1, 0], [2**0.5 * 1e9, np.inf]),
+        ([[0.0], [1e-300], [1e-200]], [1.0, 1e300, 1e300], [1.0], [2, 1, 0], [np.inf, np.inf, np.inf]),
+        (np.eye(2) * 1.7e308, [1.0, 1.0], [1.0, 2.0], [0, 1], [1.0, 2.0]),
+        ([[1e300, 1e300]], [0.0], [1e10, 1e10], [0], [2**0.5 * 1e10]),
+        (np.eye(2) * 5e-324, [1.0, 5e-324], [0.0, 3.0], [1, 0], [4.0, np.inf]),
+        # 5 / 5 against 1 / 1, off by roundings of the stored tenths: decided exactly
+        ([[-0.1, 0.0], [-0.3, -0.4]], [0.1, 0.5], [0.0, 0.0], [1, 0], [1.0, 1.0]),
+    ],
+)
+def test_extreme_rows_keep_their_order(weights, biases, x, units, distances) -> None:  # type: ignore[no-untyped-def]
+    net = pr.Network.from_arrays([(weights, biases), (np.ones((1, len(biases))), [0.0])])
+    near = pr.nearest_rows(net, x)
+    assert near.units.tolist() == units and near.distances.tolist() == pytest.approx(distances, rel=1e-12)
+    zero = ~np.any(np.asarray(weights)[units], axis=1)
+    assert (np.isinf(near.lower) == zero).all() and (near.lower <= near.distances).all()
+    region = net.region(x)
+    assert region.distances(x).nearest_row == units[0]
+    ball = region.ball_around(x)
+    assert ball.row == units[0] and ball.radius_bounds[0] <= near.upper[0] and ball.radius_bounds[1] >= near.lower[0]
+
+
+def test_rows_of_keeps_zero_rows_exact() -> None:
+    layers = [
+        ([[0.0, 0.0], [1.0, 2.0], [-1.0, -2.0]], [0.0, 1.0, -9.0]),
+        ([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [0.0, -1.0]),
+        (np.ones((1, 2)), [0.0]),
+    ]
+    net = pr.Network.from_arrays(layers)
+    found = pr.rows_of(net, net.pattern([0.5, 0.1]), [0, 3])
+    assert not found.A.any() and not found.A_error.any() and not found.b_error.any()
+    layers = [(np.eye(2) * 1e300, [0.0, 0.0]), (np.eye(2) * 1e-300, [0.5, 0.5]), ([[1.0, 1.0]], [0.0])]
+    huge = pr.Network.from_arrays(layers)
+    found = pr.rows_of(huge, [1, 1, 1, 1], [2])
+    assert found.A[0].tolist() == pytest.approx([-1.0, 0.0]) and found.b.tolist() == [0.5]
+
+
+def test_networks_without_units_have_no_rows() -> None:
+    net = pr.Network.from_arrays([([[1.0, 2.0]], [0.0])])
+    near = pr.nearest_rows(net, [[0.0, 1.0], [2.0, 3.0]])
+    assert near.units.shape == (2, 0) and near.nearest.tolist() == [np.inf, np.inf]
+    assert pr.nearest_rows(net, [0.0, 1.0]).nearest == np.inf and pr.rows_within(net, [0.0, 1.0], 1.0) == 0
+    assert pr.patterns(net, [[0.0, 1.0], [2.0, 3.0]]).distinct == 1
+    with pytest.raises(ValueError, match="the network has 0 units"):
+        pr.rows_of(net, [], [0])
+
+
+def test_patterns_are_a_value() -> None:
+    found = pr.patterns(small_net(), np.random.default_rng(1).normal(size=(3, 4)))
+    for index in ([0, 1], np.array([True, False, True]), (0, 0), None, "0"):
+        with pytest.raises(TypeError):
+            found[index]  # type: ignore[index]
+    with pytest.raises(ValueError, match="read-only"):
+        found.unique()[2][0] = 9
+    with pytest.raises(ValueError, match="packed must be a uint8 array"):
+        pr.Patterns(np.zeros((2, 1), np.uint8), 100)
+    with pytest.raises(TypeError, match="other must be Patterns"):
+        found.hamming(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="network must be a Network"):
+        pr.patterns("net", [[0.0]])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     "call, message",
     [
         (lambda net: pr.nearest_rows(net, [1.0, 2.0]), r"X has shape \(2,\), expected"),
         (lambda net: pr.nearest_rows(net, np.zeros(4), k=0), "k must be a whole number of at least 1"),
         (lambda net: pr.nearest_rows(net, np.zeros(4), norm=3), "norm must be 1, 2 or np.inf"),
+        (lambda net: pr.nearest_rows(net, np.zeros(4), norm=True), "norm must be 1, 2 or np.inf"),
+        (lambda net: pr.nearest_rows(net, np.zeros(4), k=2**63), "k must be at most"),
+        (lambda net: pr.nearest_rows(net, np.zeros(4), workers=2**31), "workers must be at most"),
+        (lambda net: pr.rows_within(net, np.zeros(4), True), "radius must be a number"),
         (lambda net: pr.nearest_rows(net, np.zeros(4), tie="maybe"), "tie must be"),
         (lambda net: pr.nearest_rows(net, np.zeros(4), workers=0), "workers must be a whole number of at least 1"),
         (lambda net: pr.rows_within(net, np.zeros(4), -1.0), "radius must be a number of at least 0"),
@@ -193,7 +262,7 @@ def test_scales_do_not_matter() -> None:
         (lambda net: pr.sign_changes(net, np.zeros(4), np.inf), "every number must be finite"),
         (lambda net: pr.sign_changes(net, np.full(4, 1e308), 1e308), "overflows"),
         (lambda net: pr.sign_changes(net, np.zeros(4), 1.0, directions=np.eye(3)), r"directions has shape \(3, 3\)"),
-        (lambda net: pr.rows_of(net, np.zeros(16, int), [16]), "unit 16 does not exist"),
+        (lambda net: pr.rows_of(net, np.zeros(16, int), [16]), "unit 16 does not exist: the network has 16 units"),
         (lambda net: pr.rows_of(net, np.zeros(3, int), [1]), "pattern has shape"),
         (lambda net: pr.rows_of(net, np.zeros(16, int), []), "at least one unit"),
         (lambda net: pr.patterns(net, np.zeros((0, 4))), "X is empty"),

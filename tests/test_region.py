@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -479,3 +481,21 @@ def test_a_budget_that_is_spent_names_the_rows():
     with pytest.raises(pr.UndecidedError) as caught:
         len(region.facets)
     assert caught.value.rows and set(caught.value.rows) <= set(range(4))
+
+
+def test_regions_and_polyhedra_survive_pickling():
+    rng = np.random.default_rng(3)
+    layers = [(rng.normal(size=(b, a)), rng.normal(size=b)) for a, b in ((3, 7), (7, 6), (6, 2))]
+    net = pr.Network.from_arrays(layers)
+    region = net.region([0.1, 0.2, 0.3], domain=pr.Box(-1, 1), exact_budget=7.0)
+    beside = region.neighbors()[0].region()
+    cut = region.intersect([[1.0, 0.0, 0.0]], [0.5])
+    for kept in (region, beside, cut, net.region([0.1, 0.2, 0.3])):
+        found = pickle.loads(pickle.dumps(kept))
+        assert (found.pattern == kept.pattern).all() and found.facets.groups == kept.facets.groups
+        assert found._cell.exact_budget == kept._cell.exact_budget
+    assert (pickle.loads(pickle.dumps(region)).facets.witnesses == region.facets.witnesses).all()
+    triangle = pr.Polyhedron([[-1, 0], [0, -1], [1, 1]], [0, 0, 1], exact_budget=3.0)
+    assert triangle.is_bounded
+    found = pickle.loads(pickle.dumps(triangle))
+    assert found.facets.groups == triangle.facets.groups and found._cell.exact_budget == 3.0

@@ -21,6 +21,7 @@ def test_sampled_points_lie_strictly_inside_whatever_the_workers() -> None:
     assert points.shape == (200, 3) and len(np.unique(points, axis=0)) == 200
     assert all(region.contains(x, interior=True) for x in points)
     assert (points == region.sample(200, seed=3, workers=1)).all()
+    assert pr.Polyhedron(region.halfspaces.A, region.halfspaces.b).sample(5).shape == (5, 3)
     assert (points[:7] == region.sample(7, seed=3)).all() and not (points == region.sample(200, seed=4)).any()
 
 
@@ -36,6 +37,14 @@ def test_samples_are_uniform() -> None:
     total = simplex.sample(4000, seed=2).sum(axis=1)  # P(sum < t) = t^5
     for share in (0.25, 0.5, 0.75):
         assert abs(np.mean(total < share ** (1 / d)) - share) < 0.03
+
+
+def test_long_walks_reach_the_corners_of_a_simplex() -> None:
+    """In 30 dimensions the sum of the coordinates has P(sum < t) = t^30, which short walks do not reach."""
+    d = 30
+    simplex = pr.Polyhedron(np.vstack([-np.eye(d), np.ones((1, d))]), [*np.zeros(d), 1])
+    share = simplex.sample(4000, seed=2).sum(axis=1) ** d  # uniform on [0, 1]
+    assert abs(share.mean() - 0.5) < 0.015 and abs(np.mean(share > 0.9) - 0.1) < 0.015
 
 
 def test_samples_of_a_region_follow_its_volume() -> None:
@@ -55,7 +64,7 @@ def test_what_cannot_be_sampled_says_why() -> None:
         ({"count": 0}, "count must be a whole number of at least 1"),
         ({"count": 1, "steps": 0}, "steps must be"),
         ({"count": 1, "seed": -1}, "seed must be"),
-        ({"count": 1, "seed": 2**64}, "seed must be below"),
+        ({"count": 1, "seed": 2**64}, "seed must be at most"),
         ({"count": 1, "workers": 0}, "workers must be"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -83,6 +92,12 @@ def test_the_ball_around_a_point_outside_or_without_walls() -> None:
     _, region = net_and_region()
     with pytest.raises(ValueError, match="x is not in this cell"):
         region.ball_around([5.0, 5.0, 5.0])
+    with pytest.raises(ValueError, match="x has shape"):
+        region.ball_around([0.0, 0.0])
+    for scale in (2.0**-600, 2.0**-100, 2.0**500):  # squares of coefficients leave the range of doubles
+        square = pr.Polyhedron(scale * np.vstack([np.eye(2), -np.eye(2)]), scale * np.ones(4))
+        ball = square.ball_around([0.75, 0.0])
+        assert ball.row == 0 and ball.radius_bounds[0] <= 0.25 <= ball.radius_bounds[1] < 0.25 * (1 + 1e-12)
     constant = pr.Network.from_arrays([(np.zeros((2, 2)), [1.0, -1.0]), (np.ones((1, 2)), [0.0])]).region([0.0, 0.0])
     ball = constant.ball_around([1.0, 2.0])
     assert ball.radius == np.inf and ball.row is None and ball.label is None

@@ -34,7 +34,7 @@ class Sizes(NamedTuple):
 SIZES = {
     (True, False): Sizes(64, 40, 24, EVERY_IMAGE),
     (True, True): Sizes(64, 8, 4, EVERY_IMAGE),
-    (False, False): Sizes(256, 10, 4, 2),
+    (False, False): Sizes(256, 12, 4, 2),
     (False, True): Sizes(256, 4, 4, 1),
 }
 
