@@ -157,7 +157,7 @@ def batch(net: Any, points: F64, workers: int, parts: tuple[str, ...]) -> float:
 
 def batch_lines(name: str, net: Any, points: F64, count: int) -> list[str]:
     """Many regions with everything against facets and ball alone, two workers against one, and memory."""
-    few = points[: max(4, count // 10)]
+    few = points[: max(12, count // 10)]
     bare, one, two = batch(net, few, 2, ("facets",)), batch(net, few, 1, ALL_PARTS), batch(net, few, 2, ALL_PARTS)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     each = batch(net, points[:count], 2, ALL_PARTS) / count
@@ -171,12 +171,15 @@ def batch_lines(name: str, net: Any, points: F64, count: int) -> list[str]:
 
 def nearby_lines(name: str, net: Any, points: F64) -> list[str]:
     """Questions that need no program, per point, against one float64 forward pass of the same points in NumPy."""
-    layers = [(node.terms[0][1], node.bias) for node in net.nodes if isinstance(node, pr.AffineNode)]
 
     def forward() -> None:
         value = points
-        for W, b in layers[:-1]:
-            value = np.maximum(value @ W.T + b, 0)
+        for node in net.nodes:  # a chain of layers
+            if isinstance(node, pr.HingeNode):
+                value = np.maximum(value, 0)
+            else:
+                W = node.terms[0][1]
+                value = (value @ W.T if W.ndim == 2 else value * W) + node.bias
 
     asks = {
         "nearest_rows": lambda: pr.nearest_rows(net, points),

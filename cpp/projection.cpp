@@ -26,6 +26,8 @@ constexpr double kNegligible = 0x1p-40;
 // Joins without a visible rise of the dual objective after which lowest-index selection starts; far more than rounding
 // produces near an optimum, far less than a cycle costs.
 constexpr int kStallLimit = 30;
+// Joins after which the updated multipliers are solved for anew: a drift of a few roundings each.
+constexpr int kUnsettled = 8;
 // Violated rows kept for the next steps.
 constexpr std::size_t kCandidates = 32;
 
@@ -81,7 +83,7 @@ class Solver {
   std::vector<std::uint8_t> ignored_;
   bool any_ignored_ = false;
   double best_objective_ = 0;
-  int stalled_ = 0;
+  int stalled_ = 0, unsettled_ = 0;  // unsettled: joins since multipliers were last solved for
 };
 
 Solver::Solver(const NearestPointProblem& problem, const NearestPointOptions& options, Workspace& workspace)
@@ -217,6 +219,7 @@ Solver::Entry Solver::enter(Index id) {
 // Replaces the updated multipliers by the solution of G lambda = -b, so that nothing drifts. Should rounding (or a row
 // that was given up half way) have made one of them negative, walks there as far as lambda >= 0 and drops the blocker.
 bool Solver::settle() {
+  unsettled_ = 0;
   Vector target;  // -lambda
   for (;;) {
     target = active_.rhs();
@@ -350,15 +353,17 @@ NearestPoint Solver::run() {
     return result;
   }
   const bool extra_first = unit_.has_extra() && problem_.extra_b < 0;
-  for (Index id = extra_first ? unit_.extra_id() : choose(); id >= 0; id = choose()) {
-    const Entry entry = enter(id);
+  for (Index id = extra_first ? unit_.extra_id() : choose(); id >= 0 || unsettled_ > 0; id = choose()) {
+    const Entry entry = id < 0 ? Entry::joined : enter(id);
     if (entry == Entry::infeasible) return infeasible(id);
     if (entry == Entry::unresolvable) ignore(id);
     if (entry == Entry::joined && any_ignored_) {
       std::fill(ignored_.begin(), ignored_.end(), std::uint8_t{0});
       any_ignored_ = false;
     }
-    if (entry == Entry::limit || !settle()) return unfinished();
+    if (entry == Entry::limit) return unfinished();
+    const bool now = id < 0 || entry != Entry::joined || ++unsettled_ >= kUnsettled || stalled_ > kStallLimit;
+    if (now && !settle()) return unfinished();
     // Multipliers so large that y drowns in their rounding: the cone of the active rows has become thin.
     const double visible = 16 * options_.tolerance * std::max(1.0, std::sqrt(2 * best_objective_));
     if (!active_.on_basis() && noise() > visible) {
@@ -366,7 +371,7 @@ NearestPoint Solver::run() {
       if (!settle()) return unfinished();
     }
     update_point();
-    watch_progress();
+    if (unsettled_ == 0) watch_progress();
   }
   return optimal();
 }
