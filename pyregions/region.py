@@ -57,11 +57,8 @@ class Neighbors(Sequence[Neighbor]):
     """
 
     def __init__(self, region: Region) -> None:
-        with core_errors():
-            indices, patterns = region._cell.neighbors()
         self._region = region
-        self.facets: NDArray[np.int64] = frozen(indices)
-        self.patterns: U8 = frozen(patterns)
+        self.facets, self.patterns = region._neighbors
 
     def __len__(self) -> int:
         return len(self.facets)
@@ -78,11 +75,9 @@ class Neighbors(Sequence[Neighbor]):
         changed = tuple(map(int, np.flatnonzero(pattern != self._region.pattern)))
         return Neighbor(self._region.facets[int(self.facets[index])], pattern, changed, self._region, index)
 
-    @cached_property
+    @property
     def changes(self) -> F64:
-        with core_errors():
-            out: F64 = frozen(self._region._cell.neighbor_changes())
-            return out
+        return self._region._neighbor_changes
 
     def _normals(self) -> F64:
         return np.asarray(self._region.facets.normals[self.facets])
@@ -255,9 +250,18 @@ class Region(Geometry):
         raw = self._cell.affine_map(stage, after)
         return AffineMap(*(frozen(raw[key]) for key in ("W", "c", "W_error", "c_error")))
 
+    # Arrays, not the Neighbors: a region that holds what holds the region would be let go much later than it could.
     @cached_property
-    def _neighbors(self) -> Neighbors:
-        return Neighbors(self)
+    def _neighbors(self) -> tuple[NDArray[np.int64], U8]:
+        with core_errors():
+            indices, patterns = self._cell.neighbors()
+        return frozen(indices), frozen(patterns)
+
+    @cached_property
+    def _neighbor_changes(self) -> F64:
+        with core_errors():
+            out: F64 = frozen(self._cell.neighbor_changes())
+            return out
 
     def neighbors(self) -> Neighbors:
         """The regions across the facets, by the exact neighbor rule (several units may change at once).
@@ -267,7 +271,7 @@ class Region(Geometry):
         Neighbors
             One per facet that is not on the domain's boundary, in the order of the facets.
         """
-        return self._neighbors
+        return Neighbors(self)
 
     @cached_property
     def _decision_boundaries(self) -> DecisionBoundaries:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -75,7 +77,7 @@ def test_unbounded_regions(net):
 
 def test_neighbors(region, net):
     neighbors = region.neighbors()
-    assert neighbors is region.neighbors() and len(neighbors) == 3
+    assert region.neighbors().patterns is neighbors.patterns and len(neighbors) == 3
     assert [n.changed_units for n in neighbors] == [(0,), (1,), (2,)]
     third = neighbors[2]
     assert third.pattern.tolist() == [1, 1, 1] and third.facet.labels == (pr.Label(0, 2, 1),)
@@ -499,3 +501,17 @@ def test_regions_and_polyhedra_survive_pickling():
     assert triangle.is_bounded
     found = pickle.loads(pickle.dumps(triangle))
     assert found.facets.groups == triangle.facets.groups and found._cell.exact_budget == 3.0
+
+
+def test_a_region_is_let_go_with_its_last_reference(region):
+    """Regions hold megabytes in the core, which the cycle collector does not see."""
+    region = region.network.region(region.point, domain=region.domain)
+    region.neighbors().cosines(), region.decision_boundaries().crossed, region.chebyshev, region.boundedness
+    assert region.verify().counts["facets"] == len(region.facets) and len(region.certificate()["claims"]["facets"])
+    kept = weakref.ref(region)
+    gc.disable()
+    try:
+        del region
+        assert kept() is None
+    finally:
+        gc.enable()
