@@ -30,14 +30,36 @@ Vector sup_over_box(const Network::Forms& forms, const Vector& lower, const Vect
   return sup;
 }
 
+namespace {
+
+// h_j(x) = a_j.x - b_j from the rows as composed.
+Network::Forms composed_row(const RowSystem& rows, Index j) {
+  const Halfspaces& all = rows.halfspaces();
+  Network::Forms form{Matrix(1, rows.dim()), Matrix(1, rows.dim(), all.A_err[at(j)]), {-all.b[at(j)]}, {all.b_err[at(j)]}};
+  std::copy(all.A.row(j), all.A.row(j) + rows.dim(), form.g.data());
+  return form;
+}
+
+}  // namespace
+
 std::vector<std::uint8_t> check_by_box(const RowSystem& rows, const std::vector<SparseRow>& forms, const Vector& lower,
                                        const Vector& upper) {
   std::vector<std::uint8_t> proven(forms.size(), 0);
-  for (std::size_t first = 0; first < forms.size(); first += kFormBlock) {
-    const std::size_t last = std::min(forms.size(), first + kFormBlock);
-    const std::vector<SparseRow> block(forms.begin() + static_cast<Index>(first), forms.begin() + static_cast<Index>(last));
+  std::vector<std::size_t> open;
+  for (std::size_t i = 0; i < forms.size(); ++i) {
+    // A row by itself: the composed row with its bounds is a form already, and mostly enough.
+    const bool alone = forms[i].size() == 1 && forms[i][0].second == 1;
+    if (alone && sup_over_box(composed_row(rows, forms[i][0].first), lower, upper)[0] <= 0)
+      proven[i] = 1;
+    else
+      open.push_back(i);
+  }
+  for (std::size_t first = 0; first < open.size(); first += kFormBlock) {
+    const std::size_t last = std::min(open.size(), first + kFormBlock);
+    std::vector<SparseRow> block;
+    for (std::size_t i = first; i < last; ++i) block.push_back(forms[open[i]]);
     const Vector sup = sup_over_box(rows.forms(block), lower, upper);
-    for (std::size_t i = 0; i < sup.size(); ++i) proven[first + i] = sup[i] <= 0 ? 1 : 0;
+    for (std::size_t i = 0; i < sup.size(); ++i) proven[open[first + i]] = sup[i] <= 0 ? 1 : 0;
   }
   return proven;
 }

@@ -389,9 +389,17 @@ void Reducer::prove_with(Proof kind, const std::vector<Claim>& claims) {
     forms.push_back(to_rows(entry, multipliers, kind));
     own.push_back(groups_[s(group_of_[s(entry)])]);
   }
-  const std::vector<std::uint8_t> proven =
-      !options_.certify ? std::vector<std::uint8_t>(forms.size(), 1)
-      : kind == Proof::stage ? check_by_stage(rows_, forms, 0, own) : check_by_box(rows_, forms, *lower, *upper);
+  std::vector<std::uint8_t> proven(forms.size(), 1);
+  constexpr Index kBlock = 64;
+  const Index count = static_cast<Index>(forms.size()), blocks = options_.certify ? (count + kBlock - 1) / kBlock : 0;
+  parallel_for(blocks, options_.workers, [&](Index block) {
+    const Index first = block * kBlock, last = std::min(count, first + kBlock);
+    const std::vector<SparseRow> part(forms.begin() + first, forms.begin() + last);
+    const std::vector<std::uint8_t> good =
+        kind == Proof::stage ? check_by_stage(rows_, part, 0, {own.begin() + first, own.begin() + last})
+                             : check_by_box(rows_, part, *lower, *upper);
+    std::copy(good.begin(), good.end(), proven.begin() + first);
+  });
   for (std::size_t i = 0; i < tried.size(); ++i) {
     const Index g = group_of_[s(tried[i])];
     if (!proven[i] || state_[s(g)] != State::open) continue;
