@@ -232,18 +232,19 @@ Ball Cell::find_ball() {
   constexpr double kTight = 0x1p-20;  // looser bounds are worth an exact program in few dimensions
   const std::function<const Enclosure&()> enclose = [this]() -> const Enclosure& { return enclosure(); };
   const auto loose = [](const Ball& b) { return std::isfinite(b.lower) && !(b.upper <= b.lower * (1 + kTight)); };
-  const auto floats = [&](const Vector& start) {
+  const auto floats = [&](bool from_interior) {
     try {
-      return inscribed_ball(rows_, start, enclose);
-    } catch (const UndecidedError&) {  // rows outside the range of doubles
+      if (from_interior && thin()) return Ball{};
+      return inscribed_ball(rows_, from_interior ? interior() : start_, enclose);
+    } catch (const UndecidedError&) {  // rows outside the range of doubles, or no interior point within the budget
       return Ball{};
     }
   };
   // In a box the program needs no interior point, which is nearly as much work to find: its own answer is one.
   Ball ball;
-  if (rows_.domain().is_box()) ball = floats(start_);
-  if ((!(ball.lower > 0) || loose(ball)) && !thin()) {
-    Ball again = floats(interior());
+  if (rows_.domain().is_box()) ball = floats(false);
+  if (!(ball.lower > 0) || loose(ball)) {
+    Ball again = floats(true);
     if (!(ball.lower > 0) || (again.lower > 0 && again.upper - again.lower < ball.upper - ball.lower)) ball = std::move(again);
   }
   if (ball.center.empty() && ball.direction.empty()) return inscribed_ball_exactly(rows_);

@@ -272,8 +272,12 @@ class Geometry:
 
         Parameters
         ----------
-        x : array_like (d,)
+        x : array_like (d,), or of the network's input shape
         norm : 1, 2 or np.inf
+
+        Returns
+        -------
+        BallAround
 
         Raises
         ------
