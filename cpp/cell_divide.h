@@ -57,34 +57,44 @@ Vertex<D> CellSplitter<D, W>::rounded(const ExactVertex& exact) {
   return v;
 }
 
-// Where the edge between two vertices meets the row. On an edge all rows in common vanish, so D - 1 independent ones and
-// the new row determine the point.
+// Where the edges found meet the row, into cut_. On an edge all rows in common vanish, so D - 1 independent ones and the
+// new row determine the point.
 template <int D, int W>
-std::int32_t CellSplitter<D, W>::new_vertex(Level& level, const Node& node, const Entry& a, const Entry& b, const Set& common,
-                                            std::int32_t row) {
-  const VertexRow<D>* rows[D];
-  Vertex<D> vertex;
-  bool found = false;
-  if (common.count() == D - 1) {
-    int n = 0;
-    common.for_each([&](int slot) { rows[n++] = &level.rows[static_cast<std::size_t>(node.row_of[static_cast<std::size_t>(slot)])]; });
-    rows[n] = &level.rows[static_cast<std::size_t>(row)];
-    found = meet<D>(rows, vertex);
+void CellSplitter<D, W>::cut_edges(Level& level, const Node& node, std::int32_t row, int slot) {
+  cut_.clear();
+  meeting_.clear();
+  for (const auto& [i, j] : edges_.found()) {
+    const Set common = node.entries[static_cast<std::size_t>(i)].on & node.entries[static_cast<std::size_t>(j)].on;
+    cut_.push_back({static_cast<std::int32_t>(level.vertices.size() + cut_.size()), common});
+    if (!determined(node, common)) continue;
+    common.for_each([&](int k) { meeting_.push_back(&level.rows[static_cast<std::size_t>(node.row_of[static_cast<std::size_t>(k)])]); });
+    meeting_.push_back(&level.rows[static_cast<std::size_t>(row)]);
   }
-  if (found) {
-    ++tally_.vertices;
-  } else {
-    std::vector<RowId> ids = rows_on(level, node, common);
-    ids.push_back(level.rows[static_cast<std::size_t>(row)].id);
-    vertex = rounded(exact(level).meet(ids));
-    ++tally_.exact_vertices;
+  const std::size_t count = meeting_.size() / D;
+  met_vertices_.resize(count);
+  met_.resize(count);
+  meet<D>(meeting_.data(), static_cast<Index>(count), met_vertices_.data(), met_.data());
+  std::size_t next = 0;
+  for (Entry& entry : cut_) {
+    const bool tried = determined(node, entry.on), found = tried && met_[next];
+    if (found) {
+      level.vertices.push_back(met_vertices_[next]);
+      ++tally_.vertices;
+    } else {
+      std::vector<RowId> ids = rows_on(level, node, entry.on);
+      ids.push_back(level.rows[static_cast<std::size_t>(row)].id);
+      level.vertices.push_back(rounded(exact(level).meet(ids)));
+      ++tally_.exact_vertices;
+    }
+    next += tried;
+    entry.on.insert(slot);
   }
-  const auto index = static_cast<std::int32_t>(level.vertices.size());
-  level.vertices.push_back(vertex);
   level.candidate_signs.resize(level.vertices.size() * static_cast<std::size_t>(2 * level.words));
   if (structure()) level.signs.resize(level.vertices.size() * static_cast<std::size_t>(2 * sign_words()));
-  take_signs(level, index, a.vertex, b.vertex);
-  return index;
+  for (std::size_t e = 0; e < cut_.size(); ++e) {
+    const auto& [i, j] = edges_.pairs[e];
+    take_signs(level, cut_[e].vertex, node.entries[static_cast<std::size_t>(i)].vertex, node.entries[static_cast<std::size_t>(j)].vertex);
+  }
 }
 
 // In the relative interior of an edge a unit that does not cut it has the sign of the ends.
@@ -98,38 +108,32 @@ void CellSplitter<D, W>::take_signs(Level& level, std::int32_t vertex, std::int3
   if (structure()) merge(level.signs, sign_words());
 }
 
-// Pairs of above_ and below_ that share an edge. In a simple cell D - 1 rows in common suffice; else no third vertex may lie
-// on all of them (the combinatorial test of the double description method).
+// Vertices on either side that share an edge. In a simple cell D - 1 rows in common suffice; else no third vertex may lie on
+// all of them (the combinatorial test of the double description method).
 template <int D, int W>
-void CellSplitter<D, W>::find_edges(const Node& node) {
-  edges_.clear();
+void CellSplitter<D, W>::find_edges(const Node& node, const std::vector<std::int8_t>& side) {
   const auto& entries = node.entries;
+  above_.collect(entries, side, 1);
+  below_.collect(entries, side, -1);
+  edges_.make_room(above_.count * below_.count + 1);
   if constexpr (W == 1) {
-    above_words_.clear();
-    below_words_.clear();
-    for (const int i : above_) above_words_.push_back(entries[static_cast<std::size_t>(i)].on.words[0]);
-    for (const int i : below_) below_words_.push_back(entries[static_cast<std::size_t>(i)].on.words[0]);
-    edges_.resize(above_.size() * below_.size() + 1);
-    edges_.resize(static_cast<std::size_t>(edges_by_count(above_words_.data(), static_cast<int>(above_.size()), below_words_.data(),
-                                                          static_cast<int>(below_.size()), D - 1, edges_.data())));
+    edges_.count = edges_by_count(above_.sets[0].words.data(), above_.entries.data(), above_.count, below_.sets[0].words.data(),
+                                  below_.entries.data(), below_.count, D - 1, edges_.pairs.data());
   } else {
-    for (std::size_t i = 0; i < above_.size(); ++i)
-      for (std::size_t j = 0; j < below_.size(); ++j)
-        if ((entries[static_cast<std::size_t>(above_[i])].on & entries[static_cast<std::size_t>(below_[j])].on).count() >= D - 1)
-          edges_.emplace_back(static_cast<int>(i), static_cast<int>(j));
-  }
-  for (auto& [i, j] : edges_) {
-    i = above_[static_cast<std::size_t>(i)];
-    j = below_[static_cast<std::size_t>(j)];
+    edges_.count = 0;
+    for (std::size_t i = 0; i < above_.count; ++i)
+      for (std::size_t j = 0; j < below_.count; ++j)
+        if ((above_.sets[i] & below_.sets[j]).count() >= D - 1) edges_.pairs[edges_.count++] = {above_.entries[i], below_.entries[j]};
   }
   if (node.simple) return;
-  const auto is_edge = [&](const std::pair<int, int>& pair) {
+  const auto is_edge = [&](const EntryPair& pair) {
     const Set common = entries[static_cast<std::size_t>(pair.first)].on & entries[static_cast<std::size_t>(pair.second)].on;
-    for (int k = 0; k < static_cast<int>(entries.size()); ++k)
+    for (std::int32_t k = 0; k < static_cast<std::int32_t>(entries.size()); ++k)
       if (k != pair.first && k != pair.second && (common & entries[static_cast<std::size_t>(k)].on) == common) return false;
     return true;
   };
-  edges_.erase(std::remove_if(edges_.begin(), edges_.end(), [&](const auto& pair) { return !is_edge(pair); }), edges_.end());
+  const auto begin = edges_.pairs.begin(), end = begin + static_cast<std::ptrdiff_t>(edges_.count);
+  edges_.count = static_cast<std::size_t>(std::remove_if(begin, end, [&](const EntryPair& pair) { return !is_edge(pair); }) - begin);
 }
 
 // side: the sign of the row at every entry, both signs among them. Each of below, above may be null when not wanted.
@@ -138,20 +142,8 @@ void CellSplitter<D, W>::divide(Level& level, const Node& node, std::int32_t row
                                 Node* above) {
   const int slot = node.used.lowest_free();
   if (slot >= 64 * W) throw TooManyFacets{};
-  above_.clear();
-  below_.clear();
-  for (std::size_t i = 0; i < side.size(); ++i) {
-    if (side[i] > 0) above_.push_back(static_cast<int>(i));
-    if (side[i] < 0) below_.push_back(static_cast<int>(i));
-  }
-  find_edges(node);
-  cut_.clear();
-  for (const auto& [i, j] : edges_) {
-    const Entry &a = node.entries[static_cast<std::size_t>(i)], &b = node.entries[static_cast<std::size_t>(j)];
-    const Set common = a.on & b.on;
-    cut_.push_back({new_vertex(level, node, a, b, common, row), common});
-    cut_.back().on.insert(slot);
-  }
+  find_edges(node, side);
+  cut_edges(level, node, row, slot);
   if (below) child(node, side, -1, slot, row, *below);
   if (above) child(node, side, 1, slot, row, *above);
 }
@@ -160,21 +152,21 @@ void CellSplitter<D, W>::divide(Level& level, const Node& node, std::int32_t row
 template <int D, int W>
 void CellSplitter<D, W>::child(const Node& node, const std::vector<std::int8_t>& side, int sign, int slot, std::int32_t row,
                                Node& out) const {
-  out.entries.clear();
+  const std::size_t all = node.entries.size();
+  out.entries.resize(all + cut_.size());
   out.used = Set{};
   bool touched = false;
-  for (std::size_t i = 0; i < side.size(); ++i) {
-    if (side[i] == sign) out.used = out.used | node.entries[i].on;
-    touched = touched || side[i] == 0;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < all; ++i) {
+    Entry& entry = out.entries[kept] = node.entries[i];
+    if (side[i] == sign) out.used = out.used | entry.on;
+    if (side[i] == 0) entry.on.insert(slot), touched = true;
+    kept += side[i] != -sign;
   }
   out.used.insert(slot);
   out.simple = node.simple;
-  for (std::size_t i = 0; i < side.size(); ++i) {
-    if (side[i] == -sign) continue;
-    out.entries.push_back(node.entries[i]);
-    if (side[i] == 0) out.entries.back().on.insert(slot);
-  }
-  out.entries.insert(out.entries.end(), cut_.begin(), cut_.end());
+  std::copy(cut_.begin(), cut_.end(), out.entries.begin() + static_cast<std::ptrdiff_t>(kept));
+  out.entries.resize(kept + cut_.size());
   if (D == 1 && side[0] != sign) std::swap(out.entries[0], out.entries[1]);  // ascending
   if (touched || !node.simple) {
     out.simple = true;

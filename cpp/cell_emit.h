@@ -11,19 +11,20 @@ namespace pyregions {
 // One more region, and whether a limit of the run has been reached with it.
 template <int D, int W>
 void CellSplitter<D, W>::count_region() {
-  ++regions_->count;
-  if (control_.max_regions < 0 && regions_->count - reported_ < 256) return;
-  const Index now = control_.found->fetch_add(regions_->count - reported_, std::memory_order_relaxed) + regions_->count - reported_;
-  reported_ = regions_->count;
+  const Index count = ++regions().count, more = count - outlet_->reported;
+  if (control_.max_regions < 0 && more < 256) return;
+  const Index now = control_.found->fetch_add(more, std::memory_order_relaxed) + more;
+  outlet_->reported = count;
   const bool late = control_.deadline && std::chrono::steady_clock::now() > *control_.deadline;
   if (late || (control_.max_regions >= 0 && now >= control_.max_regions)) control_.stop->store(true, std::memory_order_relaxed);
 }
 
 template <int D, int W>
 void CellSplitter<D, W>::hand_out(const Words& pattern, bool bounded, const std::array<double, D>& witness) {
-  regions_->patterns.insert(regions_->patterns.end(), pattern.begin(), pattern.end());
-  regions_->bounded.push_back(bounded);
-  regions_->witnesses.insert(regions_->witnesses.end(), witness.begin(), witness.end());
+  RegionList& out = regions();
+  out.patterns.insert(out.patterns.end(), pattern.begin(), pattern.end());
+  out.bounded.push_back(bounded);
+  out.witnesses.insert(out.witnesses.end(), witness.begin(), witness.end());
 }
 
 template <int D, int W>
@@ -85,34 +86,42 @@ bool CellSplitter<D, W>::points_of_both(const Level& level, const Node& node, co
   std::array<double, D>& other = mean_above ? below : above;
   (mean_above ? above : below) = mean;
   for (std::size_t k = 0; k < D; ++k) other[k] = mean[k] + step * (end.x[k] - mean[k]);
-  return inside_row(row, true, above.data()) && inside_row(row, false, below.data()) &&
-         strictly_inside(level, node, pattern_scratch_, above.data()) && strictly_inside(level, node, pattern_scratch_, below.data());
+  return inside_row(row, true, above.data(), size_of(above)) && inside_row(row, false, below.data(), size_of(below)) &&
+         strictly_inside(level, node, pattern_scratch_, above) && strictly_inside(level, node, pattern_scratch_, below);
 }
 
-// The row certainly has this sign at x.
+// The row certainly has this sign at x, whose 1-norm is `length`.
 template <int D, int W>
-bool CellSplitter<D, W>::inside_row(const VertexRow<D>& row, bool positive, const double* x) {
-  double value = row.c, size = std::fabs(row.c), length = 0;
+bool CellSplitter<D, W>::inside_row(const VertexRow<D>& row, bool positive, const double* x, double length) {
+  double value = row.c, size = std::fabs(row.c);
   for (int k = 0; k < D; ++k) {
     const double product = row.a[static_cast<std::size_t>(k)] * x[k];
     value += product;
     size += std::fabs(product);
-    length += std::fabs(x[k]);
   }
   const double bound = (gamma(D + 2) * size + row.a_error * length + row.c_error) * inflate(D) + underflow(D + 2);
-  return std::isfinite(value) && (positive ? value > bound : value < -bound);
+  return (positive ? value : -value) > bound && std::isfinite(value);
+}
+
+template <int D, int W>
+double CellSplitter<D, W>::size_of(const std::array<double, D>& x) {
+  double length = 0;
+  for (const double entry : x) length += std::fabs(entry);
+  return length;
 }
 
 // Every facet's row certainly has its inner sign at x: the facets are all of the cell, so x is strictly inside.
 template <int D, int W>
-bool CellSplitter<D, W>::strictly_inside(const Level& level, const Node& node, const Words& pattern, const double* x) const {
-  bool inside = true;
-  node.used.for_each([&](int slot) {
-    const VertexRow<D>& row = level.rows[static_cast<std::size_t>(node.row_of[static_cast<std::size_t>(slot)])];
-    // A wall of the simplex is beyond all doubles.
-    if (row.m == 0) inside = inside && inside_row(row, row.id < 0 || bit(pattern.data(), row.id), x);
-  });
-  return inside;
+bool CellSplitter<D, W>::strictly_inside(const Level& level, const Node& node, const Words& pattern, const std::array<double, D>& x) const {
+  const double length = size_of(x);
+  for (int w = 0; w < W; ++w)
+    for (std::uint64_t left = node.used.words[static_cast<std::size_t>(w)]; left; left &= left - 1) {
+      const auto slot = static_cast<std::size_t>(64 * w + __builtin_ctzll(left));
+      const VertexRow<D>& row = level.rows[static_cast<std::size_t>(node.row_of[slot])];
+      // A wall of the simplex is beyond all doubles.
+      if (row.m == 0 && !inside_row(row, row.id < 0 || bit(pattern.data(), row.id), x.data(), length)) return false;
+    }
+  return true;
 }
 
 // The mean of the vertices, those at infinity at a finite distance that grows until the point is inside; NaN if it is not.
@@ -133,7 +142,7 @@ std::array<double, D> CellSplitter<D, W>::mean_inside(const Level& level, const 
   double distance = far ? size : 0;
   for (int t = 0; t < tries; ++t, distance *= 4) {
     for (std::size_t k = 0; k < D; ++k) x[k] = near[k] + distance * away[k];
-    if (strictly_inside(level, node, pattern, x.data())) return x;
+    if (strictly_inside(level, node, pattern, x)) return x;
   }
   x.fill(std::numeric_limits<double>::quiet_NaN());
   return x;
@@ -156,7 +165,7 @@ inline void append_key(const std::uint64_t* words, Index count, std::vector<std:
 
 template <int D, int W>
 void CellSplitter<D, W>::emit_structure(const Level& level, const Node& node, bool far) {
-  CellStructure& out = regions_->structure;
+  CellStructure& out = regions().structure;
   const Index words = sign_words(), units = network_.units();
   const auto signs_at = [&](const Entry& entry) { return level.signs.data() + entry.vertex * 2 * words; };
   Words any(static_cast<std::size_t>(2 * words)), on(any);
@@ -219,14 +228,14 @@ void CellSplitter<D, W>::emit_volume(const Level& level, const Node& node, const
     all.push_back(static_cast<std::int32_t>(all.size()));
   }
   const VolumeBound volume = Triangulation<D>(points.data(), error, facets).volume(all);
-  regions_->structure.volumes.push_back(volume.value);
-  regions_->structure.volume_errors.push_back(volume.error);
+  regions().structure.volumes.push_back(volume.value);
+  regions().structure.volume_errors.push_back(volume.error);
 }
 
 // Dimension by dimension, each face once.
 template <int D, int W>
 void CellSplitter<D, W>::emit_faces(const Level& level, const Node& node, const std::vector<FaceVertices>& facets) {
-  CellStructure& out = regions_->structure;
+  CellStructure& out = regions().structure;
   const Index words = sign_words();
   std::vector<FaceVertices> faces(1);
   for (std::size_t i = 0; i < node.entries.size(); ++i) faces[0].push_back(static_cast<std::int32_t>(i));

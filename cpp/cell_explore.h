@@ -1,12 +1,33 @@
 // Layer 4, private to cells*.cpp. The tree below one subtree: stages, units, leaves.
 #pragma once
 
+#include <stdexcept>
 #include <utility>
 
 #include "cell_root.h"
 #include "cell_signs.h"
 
 namespace pyregions {
+
+// The same cell with wider sets.
+template <int D>
+StageCell<D, kWide> widened(StageCell<D, 1> cell) {
+  StageCell<D, kWide> wide;
+  for (const SlotSet<1>& on : cell.on) {
+    wide.on.emplace_back();
+    wide.on.back().words[0] = on.words[0];
+  }
+  wide.vertices = std::move(cell.vertices);
+  wide.rows = std::move(cell.rows);
+  wide.pattern = std::move(cell.pattern);
+  wide.signs = std::move(cell.signs);
+  wide.forms = std::move(cell.forms);
+  wide.place = cell.place;
+  wide.depth = cell.depth;
+  wide.own = std::move(cell.own);
+  wide.own_place = cell.own_place;
+  return wide;
+}
 
 template <int D, int W>
 CellSplitter<D, W>::CellSplitter(const Network& network, const Subspace& subspace, const DomainFrame& frame,
@@ -17,15 +38,10 @@ CellSplitter<D, W>::CellSplitter(const Network& network, const Subspace& subspac
 }
 
 template <int D, int W>
-void CellSplitter<D, W>::run(Tree tree, RegionList& regions, std::vector<PartialPattern>& open) {
+void CellSplitter<D, W>::run(Tree tree, Outlet<D>& outlet) {
   fixed_ = tree.fixed;
-  regions_ = &regions;
-  open_ = &open;
-  reported_ = regions.count;
-  std::vector<Cell> cells;
-  cells.push_back(std::move(tree.cell));
-  explore(cells, tree.stage);
-  control_.found->fetch_add(regions.count - reported_, std::memory_order_relaxed);
+  outlet_ = &outlet;
+  explore(tree.cells, tree.stage);
 }
 
 template <int D, int W>
@@ -33,23 +49,19 @@ void CellSplitter<D, W>::cut(Tree tree, int depth, std::vector<Tree>& parts) {
   fixed_ = tree.fixed;
   parts_ = &parts;
   depth_limit_ = depth;
-  tree.cell.depth = 0;
-  std::vector<Cell> cells;
-  cells.push_back(std::move(tree.cell));
-  explore(cells, tree.stage);
+  for (Cell& cell : tree.cells) cell.depth = 0;
+  explore(tree.cells, tree.stage);
   parts_ = nullptr;
 }
 
 template <int D, int W>
 double CellSplitter<D, W>::descend(Tree tree, std::mt19937_64& random) {
-  RegionList none;
-  std::vector<PartialPattern> open;
+  Segment none;
+  Outlet<D> outlet{nullptr, &none};
   random_ = &random;
   weight_ = 1;
   try {
-    run(std::move(tree), none, open);
-  } catch (const TooManyFacets&) {  // as far as it got
-    for (Level& level : levels_) level.children.clear();
+    run(std::move(tree), outlet);
   } catch (...) {
     random_ = nullptr;
     throw;
@@ -78,7 +90,7 @@ template <int D, int W>
 void CellSplitter<D, W>::explore(std::vector<Cell>& cells, int stage) {
   if (stage == stages_) {
     for (Cell& cell : cells) {
-      if (parts_) parts_->push_back({std::move(cell), stage, fixed_});
+      if (parts_) parts_->push_back({{std::move(cell)}, stage, fixed_});
       else emit_uncut(cell);
     }
     return;
@@ -123,14 +135,40 @@ void CellSplitter<D, W>::explore_children(Level& level) {
   if (level.children.empty()) return;
   std::vector<Cell> children;
   std::swap(children, level.children);
-  explore(children, level.stage + 1);
+  const int stage = level.stage + 1;
+  if (!parts_ && outlet_->run && outlet_->run->hungry()) outlet_->run->give_away(Tree{std::move(children), stage, fixed_}, *outlet_);
+  else explore(children, stage);
+  children.clear();
+  if (level.children.empty()) level.children.swap(children);  // for its room
 }
 
 // A part of a subtree that is being cut; what comes before it in the order comes first.
 template <int D, int W>
 void CellSplitter<D, W>::hand_over(Level& level, Cell cell) {
   explore_children(level);
-  parts_->push_back({std::move(cell), level.stage, fixed_});
+  parts_->push_back({{std::move(cell)}, level.stage, fixed_});
+}
+
+// A cell with as many facets as a set can hold, which is to be divided once more: a splitter with wider sets goes on from
+// here. A random descent ends.
+template <int D, int W>
+void CellSplitter<D, W>::go_wide(Level& level, const Node& node) {
+  if (random_) return;
+  Cell cell = by_itself(level, node);
+  cell.own = level.held;
+  cell.own_place = level.place;
+  cell.pattern = level.before;
+  if (parts_) return hand_over(level, std::move(cell));
+  if constexpr (W == 1) {
+    explore_children(level);  // they come before it
+    Subtree<D, kWide> tree;
+    tree.cells.push_back(widened<D>(std::move(cell)));
+    tree.stage = level.stage;
+    tree.fixed = fixed_;
+    outlet_->run->run_here(std::move(tree), *outlet_);
+  } else {
+    throw std::invalid_argument("a cell has more than 1024 facets: cut the domain into parts");
+  }
 }
 
 template <int D, int W>
@@ -157,9 +195,6 @@ void CellSplitter<D, W>::split_stage(Cell& cell, Level& level) {
     node.used.insert(static_cast<int>(i));
   }
   find_candidates(level, node);
-  node.open.assign(static_cast<std::size_t>(level.words), 0);
-  for (std::size_t c = 0; c < level.candidates.size(); ++c) set_bit(node.open.data(), static_cast<Index>(c));
-  if (!level.candidates.empty()) gather_candidates(level);
   retire(std::move(cell));
   split_all(level);
 }
@@ -237,18 +272,22 @@ bool CellSplitter<D, W>::split(Level& level, std::size_t index, std::size_t free
   }
   const bool last = cuts == 1 && level.stage + 1 == stages_;
   if (last && wanted < 0 && !parts_ && !structure() && emit_both(level, node, chosen)) return false;
+  if (node.used.lowest_free() >= 64 * W) {
+    go_wide(level, node);
+    return false;
+  }
   const auto row = static_cast<std::int32_t>(level.rows.size());
   level.rows.push_back(unit_row(level, unit));
-  side_.clear();
-  for (const Entry& entry : node.entries) {
-    const std::uint64_t* signs = level.candidate_signs.data() + entry.vertex * 2 * level.words;
-    side_.push_back(static_cast<std::int8_t>(bit(signs, chosen) - bit(signs + level.words, chosen)));
+  side_.resize(node.entries.size());
+  for (std::size_t i = 0; i < side_.size(); ++i) {
+    const std::uint64_t* signs = level.candidate_signs.data() + node.entries[i].vertex * 2 * level.words;
+    side_[i] = static_cast<std::int8_t>(bit(signs, chosen) - bit(signs + level.words, chosen));
   }
   Node* below = wanted == 1 ? nullptr : &level.nodes[free];
   Node* above = wanted == 0 ? nullptr : &level.nodes[free + 1];
   divide(level, node, row, side_, below, above);
   const bool descending = D == 1 && side_[0] > 0;
-  for (const Entry& entry : cut_) signs_of_candidates(level, node, below ? *below : *above, entry, chosen);
+  signs_of_candidates(level, node, below ? *below : *above, chosen);
   for (Node* part : {below, above}) {
     if (!part) continue;
     part->depth = node.depth + (wanted < 0);
@@ -289,12 +328,16 @@ void CellSplitter<D, W>::find_open(const Level& level, const Node& node, Index c
 template <int D, int W>
 void CellSplitter<D, W>::pattern_of(const Level& level, const Node& node, Words& pattern) const {
   pattern = level.pattern;
-  const Index offset = network_.stages()[static_cast<std::size_t>(level.stage)].offset;
+  const Network::Stage& stage = network_.stages()[static_cast<std::size_t>(level.stage)];
   for (Index k = 0; k < level.words; ++k) {
     std::uint64_t above = 0;
     for (const Entry& entry : node.entries) above |= level.candidate_signs[static_cast<std::size_t>(entry.vertex * 2 * level.words + k)];
+    if (stage.width <= 64) {  // a bit per unit
+      set_word(pattern.data(), stage.offset, above);
+      continue;
+    }
     for (; above; above &= above - 1)
-      set_bit(pattern.data(), offset + level.candidates[static_cast<std::size_t>(64 * k + __builtin_ctzll(above))]);
+      set_bit(pattern.data(), stage.offset + level.candidates[static_cast<std::size_t>(64 * k + __builtin_ctzll(above))]);
   }
 }
 
@@ -377,7 +420,7 @@ void CellSplitter<D, W>::leave_open(const Words& pattern, int stage, const Level
     for (Index j = 0; j < at_stage.width; ++j)
       if (!cuts[static_cast<std::size_t>(j)]) partial[static_cast<std::size_t>(known + j)] = bit(decided.data(), known + j);
   }
-  open_->push_back(std::move(partial));
+  outlet_->segment->open.push_back(std::move(partial));
 }
 
 }  // namespace pyregions

@@ -19,6 +19,11 @@ using Words = std::vector<std::uint64_t>;
 inline Index words_for(Index bits) { return (bits + 63) / 64; }
 inline bool bit(const std::uint64_t* words, Index i) { return words[i >> 6] >> (i & 63) & 1; }
 inline void set_bit(std::uint64_t* words, Index i) { words[i >> 6] |= std::uint64_t{1} << (i & 63); }
+// Adds the bits of a word from bit i on.
+inline void set_word(std::uint64_t* words, Index i, std::uint64_t bits) {
+  words[i >> 6] |= bits << (i & 63);
+  if (const std::uint64_t rest = i & 63 ? bits >> (64 - (i & 63)) : 0) words[(i >> 6) + 1] |= rest;
+}
 
 // One node over the cells of a chunk. Law: the exact form lies within a_error(k, j) in every coefficient of unit j of
 // cell k and within c_error(k, j) in its constant; a bound of 0 says that the number is exact.

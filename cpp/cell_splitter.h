@@ -5,6 +5,7 @@
 #include <deque>
 #include <optional>
 #include <random>
+#include <utility>
 
 #include "cells.h"
 #include "face_lattice.h"
@@ -12,8 +13,10 @@
 
 namespace pyregions {
 
-// A cell has more facets than the sets of this splitter can hold: take the wider one.
+// A domain has more facets than the sets of this splitter can hold: take the wider one.
 struct TooManyFacets {};
+
+constexpr int kWide = 16;  // words of the wider sets
 
 // How far a subtree is explored, shared by all workers.
 struct SplitterControl {
@@ -21,6 +24,25 @@ struct SplitterControl {
   std::atomic<Index>* found;
   Index max_regions = -1;
   std::optional<std::chrono::steady_clock::time_point> deadline = {};
+};
+
+// What one task finds. The segments of all tasks, in their order, are what the run finds.
+struct Segment {
+  RegionList regions;
+  std::vector<PartialPattern> open;  // subtrees that stay unexplored
+  Segment* next = nullptr;
+};
+
+template <int D>
+class TreeRun;  // cells_run_impl.h
+
+// Where a task puts what it finds; what it gives away goes to a segment of its own, and what follows to another.
+template <int D>
+struct Outlet {
+  TreeRun<D>* run;  // null: nothing can be given away
+  Segment* segment;
+  std::size_t job = 0;
+  Index reported = 0;  // regions of the segment that the others know of
 };
 
 constexpr std::size_t kChunk = 48;  // cells whose forms are composed in one product
@@ -42,10 +64,10 @@ struct StageCell {
   Index own_place = 0;
 };
 
-// A subtree as a worker is given it. fixed: pieces still to be followed on the way to it.
+// A subtree as a worker is given it, or several beside each other. fixed: pieces still to be followed on the way to it.
 template <int D, int W>
 struct Subtree {
-  StageCell<D, W> cell;
+  std::vector<StageCell<D, W>> cells;
   int stage = 0;
   const PartialPattern* fixed = nullptr;
 };
@@ -62,12 +84,12 @@ class CellSplitter {
   Cell root();
   // Cuts a subtree into smaller ones, `depth` splits deep, in order.
   void cut(Tree tree, int depth, std::vector<Tree>& parts);
-  // Appends the regions of the subtree to `regions`, and what stays unexplored to `open`.
-  void run(Tree tree, RegionList& regions, std::vector<PartialPattern>& open);
+  // Everything in the subtree goes to the outlet.
+  void run(Tree tree, Outlet<D>& outlet);
   // The weight of a random descent through the subtree: 2 to the number of divisions on the way.
   double descend(Tree tree, std::mt19937_64& random);
-  const EnumerationTally& tally() const { return tally_; }
-  Index reported() const { return reported_; }  // regions of this run that the others know of
+  // What was decided since it was asked last.
+  EnumerationTally take_tally() { return std::exchange(tally_, {}); }
 
  private:
   using Set = SlotSet<W>;
@@ -92,7 +114,7 @@ class CellSplitter {
     std::vector<VertexRow<D>> rows;
     Words candidate_signs;  // per vertex: candidates above 0, candidates below 0
     Words signs;            // with structure, per vertex: units, then frame rows, above 0; the same below 0
-    std::vector<Index> candidates;  // units of the stage that cut the cell, numbered within the stage
+    std::vector<Index> candidates;  // units of the stage that cut the cell (of up to 64, all), numbered within the stage
     Index words = 0;                // of a set of candidates
     Vector block, gathered;         // thresholds of all units; forms and thresholds of the candidates
     FormBlock forms{};
@@ -108,10 +130,49 @@ class CellSplitter {
     bool exact_current = false;  // holds this cell's pattern
   };
 
+  // The entries on one side of a row.
+  struct Half {
+    std::vector<std::int32_t> entries;
+    std::vector<Set> sets;
+    std::size_t count = 0;
+    void collect(const std::vector<Entry>& all, const std::vector<std::int8_t>& side, int sign) {
+      if (entries.size() < all.size()) entries.resize(all.size()), sets.resize(all.size());
+      count = 0;
+      for (std::size_t i = 0; i < all.size(); ++i) {
+        entries[count] = static_cast<std::int32_t>(i);
+        sets[count] = all[i].on;
+        count += side[i] == sign;
+      }
+    }
+  };
+
+  // Pairs of entries on both sides; what lies behind them is kept room.
+  struct Edges {
+    std::vector<EntryPair> pairs;
+    std::size_t count = 0;
+    void make_room(std::size_t most) {
+      if (pairs.size() < most) pairs.resize(most);
+    }
+    struct Range {
+      const EntryPair *first, *last;
+      const EntryPair* begin() const { return first; }
+      const EntryPair* end() const { return last; }
+    };
+    Range found() const { return {pairs.data(), pairs.data() + count}; }
+  };
+
+  // Signs at vertices, words of each in turn: of all units of a stage, or of the candidates.
+  struct StageSigns {
+    Words units, dead;  // all units; those that are 0 by structure
+    Words above, below, open;
+    Words any_above, any_below;  // at some vertex
+  };
+
   // Down the stages.
   void explore(std::vector<Cell>& cells, int stage);
   void explore_children(Level& level);
   void hand_over(Level& level, Cell cell);
+  void go_wide(Level& level, const Node& node);
   void split_stage(Cell& cell, Level& level);
   void emit_uncut(Cell& cell);
   void find_open(const Level& level, const Node& node, Index chosen, Node& part) const;
@@ -130,8 +191,10 @@ class CellSplitter {
 
   // One division.
   void divide(Level& level, const Node& node, std::int32_t row, const std::vector<std::int8_t>& side, Node* below, Node* above);
-  void find_edges(const Node& node);
-  std::int32_t new_vertex(Level& level, const Node& node, const Entry& a, const Entry& b, const Set& common, std::int32_t row);
+  void find_edges(const Node& node, const std::vector<std::int8_t>& side);
+  // An edge with just as many rows in common as determine it, as in a simple cell always.
+  static bool determined(const Node& node, const Set& common) { return node.simple || common.count() == D - 1; }
+  void cut_edges(Level& level, const Node& node, std::int32_t row, int slot);
   void child(const Node& node, const std::vector<std::int8_t>& side, int sign, int slot, std::int32_t row, Node& out) const;
   VertexRow<D> unit_row(const Level& level, Index unit) const;
   void take_signs(Level& level, std::int32_t vertex, std::int32_t a, std::int32_t b);
@@ -142,13 +205,14 @@ class CellSplitter {
   void clip(Level& level, Node& node, Index k, std::vector<ExactVertex>& points);
 
   // Signs of units at vertices.
-  void find_candidates(Level& level, const Node& node);
-  void signs_of_stage(Level& level, const Node& node, std::size_t vertex, const FormBlock& all, const std::uint64_t* dead,
-                      std::uint64_t* above);
-  void keep_signs(Level& level, Index count, Index words);
+  void find_candidates(Level& level, Node& node);
+  void check_wanted(const Network::Stage& stage) const;
+  void choose_candidates(Level& level, Node& node);
+  void signs_of_stage(Level& level, const Node& node, std::size_t vertex, const FormBlock& all, const StageSigns& signs);
+  void keep_signs(Level& level);
   void gather_candidates(Level& level);
-  void float_signs(Level& level, const Node& part, const Entry& entry, std::uint64_t* above, std::uint64_t* below);
-  void signs_of_candidates(Level& level, const Node& node, const Node& part, const Entry& entry, Index chosen);
+  void signs_of_candidates(Level& level, const Node& node, const Node& part, Index chosen);
+  void spread_signs(Level& level);
 
   // Signs and vertices that floats leave open.
   ExactVertices& exact(Level& level);
@@ -158,15 +222,17 @@ class CellSplitter {
   static Vertex<D> rounded(const ExactVertex& exact);
 
   // What is handed out.
+  RegionList& regions() { return outlet_->segment->regions; }
   void count_region();
   void hand_out(const Words& pattern, bool bounded, const std::array<double, D>& witness);
   void emit(const Level& level, const Node& node, const Words& pattern);
   bool emit_both(const Level& level, const Node& node, Index chosen);
   bool points_of_both(const Level& level, const Node& node, const VertexRow<D>& row, std::array<double, D>& above,
                       std::array<double, D>& below) const;
-  static bool inside_row(const VertexRow<D>& row, bool positive, const double* x);
+  static bool inside_row(const VertexRow<D>& row, bool positive, const double* x, double length);
+  static double size_of(const std::array<double, D>& x);
   std::array<double, D> mean_inside(const Level& level, const Node& node, const Words& pattern, bool far) const;
-  bool strictly_inside(const Level& level, const Node& node, const Words& pattern, const double* x) const;
+  bool strictly_inside(const Level& level, const Node& node, const Words& pattern, const std::array<double, D>& x) const;
   void emit_structure(const Level& level, const Node& node, bool far);
   void emit_faces(const Level& level, const Node& node, const std::vector<FaceVertices>& facets);
   void emit_volume(const Level& level, const Node& node, const std::vector<FaceVertices>& facets);
@@ -185,20 +251,21 @@ class CellSplitter {
   std::vector<Level> levels_;
   EnumerationTally tally_;
   const PartialPattern* fixed_ = nullptr;
-  RegionList* regions_ = nullptr;
-  std::vector<PartialPattern>* open_ = nullptr;
+  Outlet<D>* outlet_ = nullptr;
   std::vector<Tree>* parts_ = nullptr;  // while cutting
   int depth_limit_ = 0;
   std::mt19937_64* random_ = nullptr;  // while descending
   double weight_ = 1;
-  Index reported_ = 0;
   // Scratch of one division.
-  std::vector<std::uint64_t> above_words_, below_words_;
-  std::vector<int> above_, below_;
-  std::vector<std::pair<int, int>> edges_;
+  Half above_, below_;
+  Edges edges_;
   std::vector<Entry> cut_;
+  std::vector<const VertexRow<D>*> meeting_;
+  std::vector<Vertex<D>> met_vertices_;
+  std::vector<std::uint8_t> met_;
   std::vector<std::int8_t> side_;
-  Words word_scratch_, open_scratch_, sign_scratch_, pattern_scratch_;
+  StageSigns signs_;
+  Words open_scratch_, pattern_scratch_;
   std::vector<Cell> spare_;  // cells that are done with, for their memory
 };
 

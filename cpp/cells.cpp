@@ -21,7 +21,7 @@ namespace {
 
 template <class T>
 void append(std::vector<T>& to, std::vector<T>& from) {
-  if (to.empty()) to.swap(from);
+  if (to.empty() && to.capacity() < from.size()) to.swap(from);
   else to.insert(to.end(), from.begin(), from.end());
   std::vector<T>().swap(from);
 }
@@ -43,6 +43,13 @@ void check_subtrees(const Network& network, const std::vector<PartialPattern>& s
 }
 
 }  // namespace
+
+void reserve(RegionList& list, Index count, Index words, Index d, Detail detail) {
+  if (detail == Detail::count) return;
+  list.patterns.reserve(static_cast<std::size_t>(count * words));
+  list.witnesses.reserve(static_cast<std::size_t>(count * d));
+  list.bounded.reserve(static_cast<std::size_t>(count));
+}
 
 void append(RegionList& to, RegionList& from) {
   to.count += from.count;

@@ -68,9 +68,9 @@ enum class Detail { count, regions, structure, faces };
 struct EnumerationOptions {
   Detail detail = Detail::regions;
   int workers = 1;
-  // Enough that the last ones do not keep one worker busy alone; the same for any number of workers, since what is composed
-  // together decides the last digits of what is handed out.
-  int jobs = 64;
+  // At least so many subtrees to begin with, where there are that many; workers that run out of them take parts of others.
+  // The same for any number of workers: what is composed together decides the last digits of what is handed out.
+  int jobs = 16;
   Index max_regions = -1;  // stop soon after so many; -1: no limit
   double time_limit = -1;  // seconds; -1: no limit
   bool estimate = false;   // tick is given an estimate of the part that is found

@@ -21,7 +21,12 @@ struct EnumerationRun {
 template <int D>
 Enumeration enumerate_in(const EnumerationRun& run);
 
-// Appends a job's regions; `from` is emptied.
+constexpr int kDepthStep = 3;  // divisions per round of cutting
+
+// Room for so many regions, of `words` words and d coordinates each.
+void reserve(RegionList& list, Index count, Index words, Index d, Detail detail);
+
+// Appends regions; `from` is emptied.
 void append(RegionList& to, RegionList& from);
 
 }  // namespace pyregions

@@ -1,10 +1,16 @@
 // Layer 4, private to cells*.cpp. Subtrees cut to jobs, shared by threads, their regions put together in order; in sets of
 // one word of facets, and of sixteen where a cell has more than 64.
+//
+// A worker without work takes a chunk of children from one that runs. What is taken was to be composed in products of its
+// own anyway, so that no digit depends on who takes what and when; the order is that of the segments, a list to which every
+// task adds only behind its own.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <tuple>
 
 #include "cell_emit.h"
 #include "cell_outlook.h"
@@ -13,128 +19,206 @@
 
 namespace pyregions {
 
-constexpr int kWide = 16;
-constexpr int kDepthStep = 3;  // divisions per round of cutting: 64 jobs after two
+template <int D>
+class TreeRun {
+ public:
+  explicit TreeRun(const EnumerationRun& run) : run_(run) {}
+
+  // Throws TooManyFacets where the domain has more than W words hold.
+  template <int W>
+  Enumeration enumerate();
+
+  bool hungry() const { return pool_.hungry(); }
+  // The subtree becomes a task; the outlet then leads to what comes after it.
+  template <int W>
+  void give_away(Subtree<D, W> tree, Outlet<D>& outlet);
+  template <int W>
+  void run_here(Subtree<D, W> tree, Outlet<D>& outlet);
+
+ private:
+  struct Job {
+    Segment* first;             // its segments end where the next job's begin
+    std::atomic<int> tasks{0};  // not yet done
+    explicit Job(Segment* segment) : first(segment) {}
+  };
+
+  template <int W>
+  std::unique_ptr<CellSplitter<D, W>> take_splitter();
+  template <int W>
+  void put_back(std::unique_ptr<CellSplitter<D, W>> splitter);
+  template <int W>
+  void cut();
+  template <int W>
+  void add_task(Subtree<D, W> tree, Segment* segment, std::size_t job);
+  Segment* new_segment();
+  void report(Outlet<D>& outlet);
+  void finish_job(std::size_t job);
+  void watch();
+  Enumeration collect();
+
+  const EnumerationRun& run_;
+  TaskPool pool_;
+  std::deque<Job> jobs_;
+  std::optional<Outlook> outlook_;
+  std::atomic<Outlook*> looking_{nullptr};  // the same once it is there, for the thread that watches
+  std::mutex mutex_;
+  std::deque<Segment> segments_;  // from here on under mutex_
+  std::tuple<std::vector<std::unique_ptr<CellSplitter<D, 1>>>, std::vector<std::unique_ptr<CellSplitter<D, kWide>>>> idle_;
+  EnumerationTally tally_;
+};
 
 template <int D>
-Subtree<D, kWide> widened(Subtree<D, 1> tree) {
-  Subtree<D, kWide> wide;
-  wide.cell.vertices = std::move(tree.cell.vertices);
-  for (const SlotSet<1>& on : tree.cell.on) {
-    wide.cell.on.emplace_back();
-    wide.cell.on.back().words[0] = on.words[0];
-  }
-  wide.cell.rows = std::move(tree.cell.rows);
-  wide.cell.pattern = std::move(tree.cell.pattern);
-  wide.cell.signs = std::move(tree.cell.signs);
-  wide.cell.forms = std::move(tree.cell.forms);
-  wide.cell.place = tree.cell.place;
-  wide.cell.depth = tree.cell.depth;
-  wide.cell.own = std::move(tree.cell.own);
-  wide.cell.own_place = tree.cell.own_place;
-  wide.stage = tree.stage;
-  wide.fixed = tree.fixed;
-  return wide;
-}
-
-template <int D, int W>
-std::unique_ptr<CellSplitter<D, W>> make_splitter(const EnumerationRun& run) {
-  return std::make_unique<CellSplitter<D, W>>(run.network, run.subspace, run.frame, run.composer, run.options.detail, run.control);
-}
-
-// One job on a worker's splitter, which is given up where it breaks off: its cells are of that job.
-template <int D, int W>
-void run_job(const EnumerationRun& run, std::unique_ptr<CellSplitter<D, W>>& splitter, const Subtree<D, W>& tree,
-             RegionList& regions, std::vector<PartialPattern>& open, EnumerationTally& tally) {
-  try {
-    if (!splitter) splitter = make_splitter<D, W>(run);
-    splitter->run(tree, regions, open);
-  } catch (const TooManyFacets&) {
-    if constexpr (W == 1) {
-      run.control.found->fetch_sub(splitter->reported(), std::memory_order_relaxed);
-      tally.add(splitter->tally());
-      splitter.reset();
-      regions = RegionList{};
-      open.clear();
-      std::unique_ptr<CellSplitter<D, kWide>> wide;
-      run_job<D, kWide>(run, wide, widened<D>(tree), regions, open, tally);
-      tally.add(wide->tally());
-    } else {
-      throw std::invalid_argument("a cell has more than 1024 facets: cut the domain into parts");
+template <int W>
+std::unique_ptr<CellSplitter<D, W>> TreeRun<D>::take_splitter() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    auto& idle = std::get<std::vector<std::unique_ptr<CellSplitter<D, W>>>>(idle_);
+    if (!idle.empty()) {
+      auto splitter = std::move(idle.back());
+      idle.pop_back();
+      return splitter;
     }
   }
+  return std::make_unique<CellSplitter<D, W>>(run_.network, run_.subspace, run_.frame, run_.composer, run_.options.detail, run_.control);
 }
 
-template <int D, int W>
-Enumeration enumerate_with(const EnumerationRun& run) {
-  using Splitter = CellSplitter<D, W>;
-  Enumeration result;
-  const std::unique_ptr<Splitter> first = make_splitter<D, W>(run);
-  const StageCell<D, W> root = first->root();
+template <int D>
+template <int W>
+void TreeRun<D>::put_back(std::unique_ptr<CellSplitter<D, W>> splitter) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  tally_.add(splitter->take_tally());
+  std::get<std::vector<std::unique_ptr<CellSplitter<D, W>>>>(idle_).push_back(std::move(splitter));
+}
+
+template <int D>
+Segment* TreeRun<D>::new_segment() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  segments_.emplace_back();
+  return &segments_.back();
+}
+
+template <int D>
+void TreeRun<D>::report(Outlet<D>& outlet) {
+  const Index count = outlet.segment->regions.count;
+  run_.control.found->fetch_add(count - outlet.reported, std::memory_order_relaxed);
+  outlet.reported = count;
+}
+
+template <int D>
+template <int W>
+void TreeRun<D>::run_here(Subtree<D, W> tree, Outlet<D>& outlet) {
+  std::unique_ptr<CellSplitter<D, W>> splitter = take_splitter<W>();
+  splitter->run(std::move(tree), outlet);
+  put_back<W>(std::move(splitter));
+}
+
+template <int D>
+template <int W>
+void TreeRun<D>::add_task(Subtree<D, W> tree, Segment* segment, std::size_t job) {
+  ++jobs_[job].tasks;
+  const auto shared = std::make_shared<Subtree<D, W>>(std::move(tree));  // a task can be copied, cells should not be
+  pool_.add([this, shared, segment, job] {
+    Outlet<D> outlet{this, segment, job};
+    run_here<W>(std::move(*shared), outlet);
+    report(outlet);
+    if (--jobs_[job].tasks == 0) finish_job(job);
+  });
+}
+
+template <int D>
+template <int W>
+void TreeRun<D>::give_away(Subtree<D, W> tree, Outlet<D>& outlet) {
+  report(outlet);
+  Segment *part = new_segment(), *rest = new_segment();
+  rest->next = outlet.segment->next;
+  part->next = rest;
+  outlet.segment->next = part;
+  outlet.segment = rest;
+  outlet.reported = 0;
+  add_task<W>(std::move(tree), part, outlet.job);
+}
+
+template <int D>
+void TreeRun<D>::finish_job(std::size_t job) {
+  if (!outlook_) return;
+  const Segment* end = job + 1 < jobs_.size() ? jobs_[job + 1].first : nullptr;
+  Index regions = 0;
+  for (const Segment* segment = jobs_[job].first; segment != end; segment = segment->next) {
+    if (!segment->open.empty()) return;
+    regions += segment->regions.count;
+  }
+  outlook_->finish(job, regions);
+}
+
+// The first task: cuts the whole to jobs, which are tasks in order.
+template <int D>
+template <int W>
+void TreeRun<D>::cut() {
+  std::unique_ptr<CellSplitter<D, W>> splitter = take_splitter<W>();
+  const StageCell<D, W> root = splitter->root();
   std::vector<Subtree<D, W>> jobs;
-  for (const PartialPattern& subtree : run.subtrees) jobs.push_back({root, 0, &subtree});
-  for (std::size_t before = 0; jobs.size() != before && static_cast<int>(jobs.size()) < run.options.jobs;) {
+  for (const PartialPattern& subtree : run_.subtrees) jobs.push_back({{root}, 0, &subtree});
+  for (std::size_t before = 0; jobs.size() != before && static_cast<int>(jobs.size()) < run_.options.jobs;) {
     before = jobs.size();
     std::vector<Subtree<D, W>> parts;
-    for (Subtree<D, W>& job : jobs) first->cut(std::move(job), kDepthStep, parts);
+    for (Subtree<D, W>& job : jobs) splitter->cut(std::move(job), kDepthStep, parts);
     jobs = std::move(parts);
   }
-  result.tally.add(first->tally());
-  std::optional<Outlook> outlook;
-  if (run.options.estimate) outlook.emplace(*first, jobs, run.options.time_limit);
-  std::vector<RegionList> lists(jobs.size());
-  std::vector<std::vector<PartialPattern>> open(jobs.size());
-  std::vector<std::unique_ptr<Splitter>> idle;
-  std::mutex mutex;
-  const auto job = [&](Index i) {
-    const auto k = static_cast<std::size_t>(i);
-    std::unique_ptr<Splitter> splitter;
-    {
-      const std::lock_guard<std::mutex> lock(mutex);
-      if (!idle.empty()) {
-        splitter = std::move(idle.back());
-        idle.pop_back();
-      }
-    }
-    EnumerationTally given_up;
-    run_job<D, W>(run, splitter, jobs[k], lists[k], open[k], given_up);
-    jobs[k] = {};
-    if (outlook && open[k].empty()) outlook->finish(k, lists[k].count);
-    const std::lock_guard<std::mutex> lock(mutex);
-    result.tally.add(given_up);
-    if (splitter) idle.push_back(std::move(splitter));
-  };
-  // After a stop every job is still run, if only to say what it leaves open.
-  const auto tick = [&](Index) {
-    if (run.control.deadline && std::chrono::steady_clock::now() > *run.control.deadline) run.control.stop->store(true);
-    try {
-      if (run.tick && !run.tick(outlook ? outlook->share(run.control.found->load()) : 0)) run.control.stop->store(true);
-    } catch (...) {
-      run.control.stop->store(true);
-      throw;
-    }
-    return true;
-  };
-  const bool apart = run.tick || run.control.deadline;
-  parallel_for(static_cast<Index>(jobs.size()), run.options.workers, job, nullptr, tick, apart);
-  for (const auto& splitter : idle) result.tally.add(splitter->tally());
+  if (run_.options.estimate) looking_ = &outlook_.emplace(*splitter, jobs, run_.options.time_limit);
+  put_back<W>(std::move(splitter));
   for (std::size_t k = 0; k < jobs.size(); ++k) {
-    append(result.regions, lists[k]);
-    for (PartialPattern& subtree : open[k]) result.open.push_back(std::move(subtree));
+    Segment* segment = new_segment();
+    if (k > 0) jobs_.back().first->next = segment;
+    jobs_.emplace_back(segment);
+  }
+  for (std::size_t k = 0; k < jobs.size(); ++k) add_task<W>(std::move(jobs[k]), jobs_[k].first, k);
+}
+
+template <int D>
+void TreeRun<D>::watch() {
+  if (run_.control.deadline && std::chrono::steady_clock::now() > *run_.control.deadline) run_.control.stop->store(true);
+  try {
+    Outlook* outlook = looking_;
+    if (run_.tick && !run_.tick(outlook ? outlook->share(run_.control.found->load()) : 0)) run_.control.stop->store(true);
+  } catch (...) {
+    run_.control.stop->store(true);
+    throw;
+  }
+}
+
+template <int D>
+Enumeration TreeRun<D>::collect() {
+  Enumeration result;
+  result.tally = tally_;
+  Index count = 0;
+  for (const Segment& segment : segments_) count += segment.regions.count;
+  reserve(result.regions, count, words_for(run_.network.units()), D, run_.options.detail);
+  for (Segment* segment = jobs_.empty() ? nullptr : jobs_.front().first; segment; segment = segment->next) {
+    append(result.regions, segment->regions);
+    for (PartialPattern& subtree : segment->open) result.open.push_back(std::move(subtree));
   }
   return result;
+}
+
+// After a stop every task is still run, if only to say what it leaves open.
+template <int D>
+template <int W>
+Enumeration TreeRun<D>::enumerate() {
+  pool_.add([this] { cut<W>(); });
+  pool_.run(run_.options.workers, [this] { watch(); }, run_.tick || run_.control.deadline);
+  return collect();
 }
 
 template <int D>
 Enumeration enumerate_in(const EnumerationRun& run) {
   try {
-    return enumerate_with<D, 1>(run);
-  } catch (const TooManyFacets&) {  // before there were jobs
+    return TreeRun<D>(run).template enumerate<1>();
+  } catch (const TooManyFacets&) {  // of the domain: nothing has been found yet
   }
   try {
-    return enumerate_with<D, kWide>(run);
+    return TreeRun<D>(run).template enumerate<kWide>();
   } catch (const TooManyFacets&) {
-    throw std::invalid_argument("a cell has more than 1024 facets: cut the domain into parts");
+    throw std::invalid_argument("the domain has more than 1024 facets: cut it into parts");
   }
 }
 

@@ -1,4 +1,5 @@
-// Layer 0. The thread pool behind parallel_for: threads of one call, jobs handed out in order by a counter.
+// Layer 0. The threads behind parallel_for, those of one call, jobs handed out in order by a counter; and TaskPool, whose
+// workers are the jobs of such a loop.
 #include "pool.h"
 
 #ifdef __linux__
@@ -126,6 +127,74 @@ void parallel_for(Index count, int workers, const std::function<void(Index)>& jo
     run_threads(run, useful, tick);
   }
   if (run.error) std::rethrow_exception(run.error);
+}
+
+void TaskPool::add(Task task) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  queue_.push_back(std::move(task));
+  ++unfinished_;
+  hungry_ = waiting_ > queue_.size();
+  changed_.notify_one();
+}
+
+void TaskPool::fail() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  failed_ = true;
+  changed_.notify_all();
+}
+
+// One worker: until nothing is queued and no other may add anything.
+void TaskPool::work() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (true) {
+    ++waiting_;
+    hungry_ = waiting_ > queue_.size();
+    changed_.wait(lock, [&] { return failed_ || !queue_.empty() || unfinished_ == 0; });
+    --waiting_;
+    if (failed_ || queue_.empty()) break;
+    {
+      const Task task = std::move(queue_.front());
+      queue_.pop_front();
+      hungry_ = waiting_ > queue_.size();
+      lock.unlock();
+      task();
+    }
+    lock.lock();
+    if (--unfinished_ == 0) changed_.notify_all();
+  }
+}
+
+void TaskPool::run(int workers, const std::function<void()>& tick, bool apart) {
+  const auto worker = [&](Index) {
+    try {
+      work();
+    } catch (...) {
+      fail();
+      throw;
+    }
+  };
+  const auto watch = [&](Index) {
+    try {
+      tick();
+    } catch (...) {
+      fail();
+      throw;
+    }
+    return true;
+  };
+  const auto clear = [&] {
+    queue_.clear();
+    unfinished_ = 0;
+    failed_ = false;
+    hungry_ = false;
+  };
+  try {
+    parallel_for(std::max(workers, 1), workers, worker, nullptr, tick ? std::function<bool(Index)>(watch) : nullptr, apart);
+  } catch (...) {
+    clear();
+    throw;
+  }
+  clear();
 }
 
 int available_cpus() {

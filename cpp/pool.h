@@ -1,9 +1,13 @@
-// Layer 0. A parallel loop over independent jobs with a stop flag; the only place that starts threads.
+// Layer 0. A parallel loop over independent jobs, and tasks that give parts of themselves away; the only place that starts
+// threads.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <mutex>
 
 #include "dense.h"
 
@@ -16,6 +20,29 @@ namespace pyregions {
 // a thread of its own, too, so that ticks come in time however long a job takes.
 void parallel_for(Index count, int workers, const std::function<void(Index)>& job, std::atomic<bool>* stop = nullptr,
                   const std::function<bool(Index)>& tick = nullptr, bool apart = false);
+
+// Tasks of unknown size, for trees: a task that sees the pool hungry gives away a part of itself. Law: run() returns when all
+// tasks are done, those added by others too, or rethrows the first exception of one; the pool is then empty.
+class TaskPool {
+ public:
+  using Task = std::function<void()>;
+  void add(Task task);
+  // A worker waits for work, and none is queued for it.
+  bool hungry() const { return hungry_.load(std::memory_order_relaxed); }
+  // tick, apart: as for parallel_for.
+  void run(int workers, const std::function<void()>& tick = nullptr, bool apart = false);
+
+ private:
+  void work();
+  void fail();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Task> queue_;  // all under mutex_
+  std::size_t waiting_ = 0, unfinished_ = 0;
+  bool failed_ = false;
+  std::atomic<bool> hungry_{false};
+};
 
 // CPUs in the affinity mask of this process.
 int available_cpus();

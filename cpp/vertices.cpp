@@ -1,127 +1,199 @@
 // Layer 3. The loops over vertices and forms that are worth compiling once per kind of CPU; see vertices.h.
 #include "vertices.h"
 
+#include <cstring>
+#include <limits>
+
 namespace pyregions {
 
 namespace {
 
-// R, an approximate inverse of the rows' coefficients: by cofactors in at most three dimensions, which takes no branches,
-// else by Gauss-Jordan elimination, the rows compared by their largest entry.
-template <int D>
-inline __attribute__((always_inline)) bool approximate_inverse(const VertexRow<D>* const* rows, double (&inverse)[D][D]) {
-  if constexpr (D == 1) {
-    inverse[0][0] = 1 / rows[0]->a[0];
-    return true;
-  } else if constexpr (D == 2) {
-    const auto &p = rows[0]->a, &q = rows[1]->a;
-    const double factor = 1 / (p[0] * q[1] - p[1] * q[0]);
-    inverse[0][0] = q[1] * factor;
-    inverse[0][1] = -p[1] * factor;
-    inverse[1][0] = -q[0] * factor;
-    inverse[1][1] = p[0] * factor;
-    return true;
-  } else if constexpr (D == 3) {
-    double determinant = 0;
-    for (std::size_t i = 0; i < 3; ++i) {  // column i is the cross product of the other two rows over the determinant
-      const auto &p = rows[(i + 1) % 3]->a, &q = rows[(i + 2) % 3]->a;
-      for (std::size_t k = 0; k < 3; ++k) inverse[k][i] = p[(k + 1) % 3] * q[(k + 2) % 3] - p[(k + 2) % 3] * q[(k + 1) % 3];
-      if (i == 0)
-        for (std::size_t k = 0; k < 3; ++k) determinant += rows[0]->a[k] * inverse[k][0];
-    }
-    const double factor = 1 / determinant;
-    for (auto& row : inverse)
-      for (double& entry : row) entry *= factor;
-    return true;
-  }
-  double work[D][2 * D];
-  for (int i = 0; i < D; ++i)
-    for (int k = 0; k < D; ++k) {
-      work[i][k] = rows[i]->a[static_cast<std::size_t>(k)];
-      work[i][D + k] = i == k ? 1.0 : 0.0;
-    }
-  for (int p = 0; p < D; ++p) {
-    int best = -1;
-    double score = 0;
-    for (int i = p; i < D; ++i) {
-      double size = 0;
-      for (int k = p; k < D; ++k) size = std::max(size, std::fabs(work[i][k]));
-      const double pivot = std::fabs(work[i][p]);
-      if (pivot > score * size) {
-        score = pivot / size;
-        best = i;
-      }
-    }
-    if (best < 0) return false;
-    if (best != p) std::swap_ranges(work[p], work[p] + 2 * D, work[best]);
-    const double factor = 1 / work[p][p];
-    for (int k = 0; k < 2 * D; ++k) work[p][k] *= factor;
-    for (int i = 0; i < D; ++i) {
-      if (i == p) continue;
-      const double share = work[i][p];
-      for (int k = 0; k < 2 * D; ++k) work[i][k] -= share * work[p][k];
-    }
-  }
-  for (int i = 0; i < D; ++i)
-    for (int k = 0; k < D; ++k) inverse[i][k] = work[i][D + k];
-  return true;
+// Several vertices side by side, one per lane. Only arithmetic and bits: the compiler would take a comparison apart lane by
+// lane, so that one of doubles is the sign bit of a difference (of a NaN, any: what is not finite is looked for in the end).
+constexpr int kLanes = 8;
+using Lanes = double __attribute__((vector_size(sizeof(double) * kLanes)));
+using Bits = std::uint64_t __attribute__((vector_size(sizeof(double) * kLanes)));
+constexpr int kSign = 63;
+
+#define PYREGIONS_INLINE inline __attribute__((always_inline))
+
+PYREGIONS_INLINE void take_size(Lanes& x) { x = reinterpret_cast<Lanes>((reinterpret_cast<Bits>(x) << 1) >> 1); }
+// Exchanges x and y in the lanes where difference < 0.
+PYREGIONS_INLINE void exchange(Lanes& x, Lanes& y, const Lanes& difference) {
+  const Bits where = -(reinterpret_cast<Bits>(difference) >> kSign), change = (reinterpret_cast<Bits>(x) ^ reinterpret_cast<Bits>(y)) & where;
+  x = reinterpret_cast<Lanes>(reinterpret_cast<Bits>(x) ^ change);
+  y = reinterpret_cast<Lanes>(reinterpret_cast<Bits>(y) ^ change);
+}
+PYREGIONS_INLINE void take_larger(Lanes& x, const Lanes& y) {
+  Lanes other = y;
+  exchange(x, other, x - y);
 }
 
-// v = -R c and a bound on its error: the largest over k of sum_i |R_ki| r_i / (1 - g); infinite where anything overflows.
 template <int D>
-inline __attribute__((always_inline)) double solve(const VertexRow<D>* const* rows, const double (&inverse)[D][D],
-                                                   const double (&constant)[D], const double (&constant_error)[D], double scale,
-                                                   std::array<double, D>& v) {
-  double length = 0, residual[D], error = 0, largest = 0;
+struct Meeting {
+  Lanes a[D][D], a_error[D];  // row i, coefficient k
+  Lanes c[D], c_error[D], m[D];
+  Lanes inverse[D][D], inverse_size[D][D];
+};
+
+template <int D>
+PYREGIONS_INLINE void gather(const VertexRow<D>* const* rows, Index count, Meeting<D>& s) {
+  const auto take = [&](int i, Lanes& to, auto number) {
+    double one_by_one[kLanes];
+    for (int l = 0; l < kLanes; ++l) one_by_one[l] = number(*rows[D * std::min<Index>(l, count - 1) + i]);  // the last one again
+    std::memcpy(&to, one_by_one, sizeof to);
+  };
+  for (int i = 0; i < D; ++i) {
+    for (int k = 0; k < D; ++k) take(i, s.a[i][k], [k](const VertexRow<D>& row) { return row.a[static_cast<std::size_t>(k)]; });
+    take(i, s.a_error[i], [](const VertexRow<D>& row) { return row.a_error; });
+    take(i, s.c[i], [](const VertexRow<D>& row) { return row.c; });
+    take(i, s.c_error[i], [](const VertexRow<D>& row) { return row.c_error; });
+    take(i, s.m[i], [](const VertexRow<D>& row) { return row.m; });
+  }
+}
+
+// R, an approximate inverse of the rows' coefficients; anything where they are singular. Cofactors in at most three
+// dimensions: column i is the cross product of the other rows over the determinant.
+template <int D>
+PYREGIONS_INLINE void invert_by_cofactors(Meeting<D>& s) {
+  if constexpr (D == 1) {
+    s.inverse[0][0] = 1 / s.a[0][0];
+  } else if constexpr (D == 2) {
+    const auto &p = s.a[0], &q = s.a[1];
+    const Lanes factor = 1 / (p[0] * q[1] - p[1] * q[0]);
+    s.inverse[0][0] = q[1] * factor;
+    s.inverse[0][1] = -p[1] * factor;
+    s.inverse[1][0] = -q[0] * factor;
+    s.inverse[1][1] = p[0] * factor;
+  } else {
+    for (int i = 0; i < 3; ++i) {
+      const auto &p = s.a[(i + 1) % 3], &q = s.a[(i + 2) % 3];
+      for (int k = 0; k < 3; ++k) s.inverse[k][i] = p[(k + 1) % 3] * q[(k + 2) % 3] - p[(k + 2) % 3] * q[(k + 1) % 3];
+    }
+    const Lanes factor = 1 / (s.a[0][0] * s.inverse[0][0] + s.a[0][1] * s.inverse[1][0] + s.a[0][2] * s.inverse[2][0]);
+    for (auto& row : s.inverse)
+      for (Lanes& entry : row) entry *= factor;
+  }
+}
+
+// Beyond that Gauss-Jordan elimination. Rows are scaled to largest entries of 1; the pivot is the largest entry below, found
+// by exchanging rows lane by lane.
+template <int D>
+PYREGIONS_INLINE void invert_by_elimination(Meeting<D>& s) {
+  Lanes work[D][D];
+  for (int i = 0; i < D; ++i) {
+    Lanes scale{};
+    for (int k = 0; k < D; ++k) {
+      work[i][k] = s.a[i][k];
+      take_size(work[i][k]);
+      take_larger(scale, work[i][k]);
+    }
+    scale = 1 / scale;
+    for (int k = 0; k < D; ++k) {
+      work[i][k] = s.a[i][k] * scale;
+      s.inverse[i][k] = i == k ? scale : Lanes{};
+    }
+  }
+  for (int p = 0; p < D; ++p) {
+    for (int i = p + 1; i < D; ++i) {
+      Lanes upper = work[p][p], lower = work[i][p];
+      take_size(upper);
+      take_size(lower);
+      const Lanes lead = upper - lower;
+      for (int k = p; k < D; ++k) exchange(work[p][k], work[i][k], lead);
+      for (int k = 0; k < D; ++k) exchange(s.inverse[p][k], s.inverse[i][k], lead);
+    }
+    const Lanes factor = 1 / work[p][p];
+    for (int k = p + 1; k < D; ++k) work[p][k] *= factor;
+    for (int k = 0; k < D; ++k) s.inverse[p][k] *= factor;
+    for (int i = 0; i < D; ++i) {
+      if (i == p) continue;
+      for (int k = p + 1; k < D; ++k) work[i][k] -= work[i][p] * work[p][k];
+      for (int k = 0; k < D; ++k) s.inverse[i][k] -= work[i][p] * s.inverse[p][k];
+    }
+  }
+}
+
+// g >= |I - R B*|_inf over all exact rows B* within their bounds; doubtful is not finite where anything overflows.
+template <int D>
+PYREGIONS_INLINE void defect(Meeting<D>& s, Lanes& g, Lanes& doubtful) {
+  g = doubtful = Lanes{};
   for (int k = 0; k < D; ++k) {
-    double value = 0;
-    for (int i = 0; i < D; ++i) value -= inverse[k][i] * constant[i];
-    v[static_cast<std::size_t>(k)] = value;
-    length += std::fabs(value);
+    Lanes total{}, spread{}, entry[D], size[D];
+    for (int j = 0; j < D; ++j) {
+      entry[j] = Lanes{} - (k == j ? 1.0 : 0.0);
+      size[j] = Lanes{} + 1.0;
+    }
+    for (int i = 0; i < D; ++i) {
+      s.inverse_size[k][i] = s.inverse[k][i];
+      take_size(s.inverse_size[k][i]);
+      spread += s.inverse_size[k][i] * s.a_error[i];
+      for (int j = 0; j < D; ++j) {
+        Lanes product = s.inverse[k][i] * s.a[i][j];
+        entry[j] += product;
+        take_size(product);
+        size[j] += product;
+      }
+    }
+    for (int j = 0; j < D; ++j) {
+      take_size(entry[j]);
+      total += entry[j] + gamma(D + 2) * size[j];
+    }
+    total += static_cast<double>(D) * spread;
+    take_larger(g, total);
+    doubtful += total;
+  }
+  g = g * inflate(3 * D) + underflow(2 * D * D);
+}
+
+// v = -R c and a bound on its error: the largest over k of sum_i |R_ki| r_i / (1 - g).
+template <int D>
+PYREGIONS_INLINE void solve(const Meeting<D>& s, const Lanes (&constant)[D], const Lanes (&constant_error)[D], const Lanes& scale,
+                            Lanes (&v)[D], Lanes& error, Lanes& doubtful) {
+  Lanes length{}, residual[D];
+  for (int k = 0; k < D; ++k) {
+    v[k] = Lanes{};
+    for (int i = 0; i < D; ++i) v[k] -= s.inverse[k][i] * constant[i];
+    Lanes size = v[k];
+    take_size(size);
+    length += size;
   }
   for (int i = 0; i < D; ++i) {
-    double value = constant[i], size = std::fabs(constant[i]);
+    Lanes value = constant[i], size = value;
+    take_size(size);
     for (int k = 0; k < D; ++k) {
-      const double product = rows[i]->a[static_cast<std::size_t>(k)] * v[static_cast<std::size_t>(k)];
+      Lanes product = s.a[i][k] * v[k];
       value += product;
-      size += std::fabs(product);
+      take_size(product);
+      size += product;
     }
-    residual[i] = length == 0 ? std::fabs(constant[i]) + constant_error[i]
-                              : (std::fabs(value) + gamma(D + 2) * size + rows[i]->a_error * length + constant_error[i]) * inflate(D) + underflow(D + 2);
-    largest = std::max(largest, residual[i]);
+    take_size(value);
+    residual[i] = (value + gamma(D + 2) * size + s.a_error[i] * length + constant_error[i]) * inflate(D) + underflow(D + 2);
   }
+  error = Lanes{};
+  for (int k = 0; k < D; ++k) {
+    Lanes sum{};
+    for (int i = 0; i < D; ++i) sum += s.inverse_size[k][i] * residual[i];
+    take_larger(error, sum);
+    doubtful += sum;
+  }
+  error = error * scale + underflow(2 * D);
+}
+
+// The bound at v = 0 in one lane, where the residuals are the constants themselves: 0 if they are.
+template <int D>
+double error_at_zero(const Meeting<D>& s, const Lanes (&constant)[D], const Lanes (&constant_error)[D], double scale, int l) {
+  double error = 0, largest = 0;
   for (int k = 0; k < D; ++k) {
     double sum = 0;
-    for (int i = 0; i < D; ++i) sum += std::fabs(inverse[k][i]) * residual[i];
-    if (!std::isfinite(sum)) return kInfinity;
+    for (int i = 0; i < D; ++i) {
+      const double residual = std::fabs(constant[i][l]) + constant_error[i][l];
+      sum += s.inverse_size[k][i][l] * residual;
+      largest = std::max(largest, residual);
+    }
     error = std::max(error, sum);
   }
   return largest == 0 ? 0 : error * scale + underflow(2 * D);
-}
-
-// >= |I - R B*|_inf over all exact rows B* within their bounds.
-template <int D>
-inline __attribute__((always_inline)) double defect(const VertexRow<D>* const* rows, const double (&inverse)[D][D]) {
-  double g = 0;
-  for (int k = 0; k < D; ++k) {
-    double entry[D], size[D], sum = 0, spread = 0;
-    for (int j = 0; j < D; ++j) {
-      entry[j] = k == j ? -1.0 : 0.0;
-      size[j] = 1;
-    }
-    for (int i = 0; i < D; ++i) {
-      const double r = inverse[k][i];
-      for (int j = 0; j < D; ++j) {
-        const double product = r * rows[i]->a[static_cast<std::size_t>(j)];
-        entry[j] += product;
-        size[j] += std::fabs(product);
-      }
-      spread += std::fabs(r) * rows[i]->a_error;
-    }
-    for (int j = 0; j < D; ++j) sum += std::fabs(entry[j]) + gamma(D + 2) * size[j];
-    if (!std::isfinite(sum + spread)) return kInfinity;
-    g = std::max(g, sum + D * spread);
-  }
-  return g * inflate(3 * D) + underflow(2 * D * D);
 }
 
 // With R an approximate inverse of the stored rows B and g >= |I - R B*|_inf over all exact rows B* within their bounds,
@@ -129,37 +201,43 @@ inline __attribute__((always_inline)) double defect(const VertexRow<D>* const* r
 // Rump's verified solution of a linear system. The computed residual of row i is off by at most gamma(D + 2) (|a_i|.|x| +
 // |c_i|) plus a_error |x|_1 + c_error; at x = 0 it is c_i itself.
 template <int D>
-inline __attribute__((always_inline)) bool meet_here(const VertexRow<D>* const* rows, Vertex<D>& out) {
-  double inverse[D][D], constant[D], constant_error[D];
-  if (!approximate_inverse<D>(rows, inverse)) return false;
-  const double g = defect<D>(rows, inverse);
-  if (!(g < 0.5)) return false;
-  const double scale = inflate(3 * D) / (1 - g);
-  out.far = false;
-  for (int i = 0; i < D; ++i) {
-    constant[i] = rows[i]->c;
-    constant_error[i] = rows[i]->c_error;
-    out.far = out.far || rows[i]->m != 0;
-  }
-  out.x_error = solve<D>(rows, inverse, constant, constant_error, scale, out.x);
-  out.u_error = 0;
-  out.u.fill(0);
-  if (out.far) {
-    for (int i = 0; i < D; ++i) {
-      constant[i] = rows[i]->m;
-      constant_error[i] = 0;
+PYREGIONS_INLINE void meet_lanes(const VertexRow<D>* const* rows, Index count, Vertex<D>* out, std::uint8_t* met) {
+  Meeting<D> s;
+  gather<D>(rows, count, s);
+  if constexpr (D <= 3) invert_by_cofactors<D>(s);
+  else invert_by_elimination<D>(s);
+  Lanes g, doubtful, x[D], x_error, u[D] = {}, u_error{};
+  defect<D>(s, g, doubtful);
+  const Lanes scale = inflate(3 * D) / (1 - g);
+  solve<D>(s, s.c, s.c_error, scale, x, x_error, doubtful);
+  bool any_far = false;
+  for (int i = 0; i < D; ++i)
+    for (int l = 0; l < kLanes; ++l) any_far |= s.m[i][l] != 0;
+  const Lanes none[D] = {};
+  if (any_far) solve<D>(s, s.m, none, scale, u, u_error, doubtful);
+  for (int l = 0; l < static_cast<int>(count); ++l) {
+    Vertex<D>& v = out[l];
+    v.far = false;
+    if (any_far)
+      for (int i = 0; i < D; ++i) v.far = v.far || s.m[i][l] != 0;
+    bool zero = true;
+    for (int k = 0; k < D; ++k) {
+      v.x[static_cast<std::size_t>(k)] = x[k][l];
+      v.u[static_cast<std::size_t>(k)] = v.far ? u[k][l] : 0;
+      zero = zero && x[k][l] == 0;
     }
-    out.u_error = solve<D>(rows, inverse, constant, constant_error, scale, out.u);
+    v.x_error = zero ? error_at_zero<D>(s, s.c, s.c_error, scale[l], l) : x_error[l];
+    v.u_error = v.far ? u_error[l] : 0;
+    met[l] = g[l] < 0.5 && std::isfinite(doubtful[l]) && std::isfinite(v.x_error) && std::isfinite(v.u_error);
   }
-  return std::isfinite(out.x_error) && std::isfinite(out.u_error);
 }
 
 }  // namespace
 
-#define PYREGIONS_MEET(D)                                                              \
-  template <>                                                                          \
-  PYREGIONS_CLONES bool meet<D>(const VertexRow<D>* const* rows, Vertex<D>& out) {     \
-    return meet_here<D>(rows, out);                                                    \
+#define PYREGIONS_MEET(D)                                                                                                  \
+  template <>                                                                                                              \
+  PYREGIONS_CLONES void meet<D>(const VertexRow<D>* const* rows, Index count, Vertex<D>* out, std::uint8_t* met) {         \
+    for (Index i = 0; i < count; i += kLanes) meet_lanes<D>(rows + D * i, std::min<Index>(kLanes, count - i), out + i, met + i); \
   }
 PYREGIONS_MEET(1)
 PYREGIONS_MEET(2)
@@ -171,13 +249,14 @@ PYREGIONS_MEET(7)
 PYREGIONS_MEET(8)
 #undef PYREGIONS_MEET
 
-PYREGIONS_CLONES int edges_by_count(const std::uint64_t* first, int first_count, const std::uint64_t* second, int second_count,
-                                    int least, std::pair<int, int>* pairs) {
-  int count = 0;
-  for (int i = 0; i < first_count; ++i) {
+PYREGIONS_CLONES std::size_t edges_by_count(const std::uint64_t* first, const std::int32_t* first_names, std::size_t first_count,
+                                            const std::uint64_t* second, const std::int32_t* second_names, std::size_t second_count,
+                                            int least, EntryPair* pairs) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < first_count; ++i) {
     const std::uint64_t rows = first[i];
-    for (int j = 0; j < second_count; ++j) {
-      pairs[count] = {i, j};
+    for (std::size_t j = 0; j < second_count; ++j) {
+      pairs[count] = {first_names[i], second_names[j]};
       count += __builtin_popcountll(rows & second[j]) >= least;
     }
   }
@@ -203,50 +282,95 @@ PYREGIONS_CLONES void form_thresholds(const double* coefficients, Index stride, 
 
 namespace {
 
-constexpr Index kBlock = 64;
-constexpr double kLargest = std::numeric_limits<double>::max();
+// One vertex: where the signs of a whole group cannot be trusted, since something overflowed, or where 0 may be certain.
+template <int D>
+void signs_one_by_one(const FormBlock& forms, const std::uint64_t* asked, const Vertex<D>& v, double size, std::uint64_t* positive,
+                      std::uint64_t* negative, std::uint64_t* open) {
+  const auto& x = v.far ? v.u : v.x;
+  const double error = v.far ? v.u_error : v.x_error, tiny = size == 0 && error == 0 ? 0 : underflow(D + 4);
+  for (Index w = 0; w < (forms.count + 63) / 64; ++w) {
+    positive[w] = negative[w] = 0;
+    open[w] = asked[w];
+    for (std::uint64_t left = asked[w]; left; left &= left - 1) {
+      const Index j = 64 * w + __builtin_ctzll(left);
+      double value = v.far ? 0 : forms.coefficients[D * forms.stride + j];
+      for (int k = 0; k < D; ++k) value += forms.coefficients[k * forms.stride + j] * x[static_cast<std::size_t>(k)];
+      const double bound = forms.slope_x[j] * size + forms.slope_error[j] * error + tiny + (v.far ? 0 : forms.constant[j]);
+      const std::uint64_t one = left & -left;
+      if (!std::isfinite(value)) continue;
+      if (value > bound) positive[w] |= one;
+      if (value < -bound) negative[w] |= one;
+      if (value > bound || value < -bound || (value == 0 && bound == 0)) open[w] &= ~one;
+    }
+  }
+}
 
-// One word of units; count <= 64.
-PYREGIONS_CLONES void signs_of_block(const FormBlock& f, Index begin, Index count, Index d, const double* x, double size,
-                                     double error, bool homogeneous, double tiny, std::uint64_t* positive,
-                                     std::uint64_t* negative, std::uint64_t* open) {
-  double value[kBlock], bound[kBlock];
-  const double* constant = f.coefficients + d * f.stride + begin;
-  for (Index j = 0; j < count; ++j) {
-    value[j] = homogeneous ? 0.0 : constant[j];
-    bound[j] = f.slope_x[begin + j] * size + f.slope_error[begin + j] * error + tiny + (homogeneous ? 0.0 : f.constant[begin + j]);
+// Eight vertices, a bit per form and lane.
+template <int D>
+PYREGIONS_INLINE void signs_of_lanes(const FormBlock& forms, const std::uint64_t* asked, const Vertex<D>* vertices, Index count,
+                                     std::uint64_t* positive, std::uint64_t* negative, std::uint64_t* open) {
+  double x_of[D][kLanes], size_of[kLanes], error_of[kLanes], near_of[kLanes];
+  for (int l = 0; l < kLanes; ++l) {
+    const Vertex<D>& v = vertices[std::min<Index>(l, count - 1)];
+    const auto& point = v.far ? v.u : v.x;
+    double size = 0;
+    for (int k = 0; k < D; ++k) {
+      x_of[k][l] = point[static_cast<std::size_t>(k)];
+      size = std::max(size, std::fabs(x_of[k][l]));
+    }
+    size_of[l] = size;
+    error_of[l] = v.far ? v.u_error : v.x_error;
+    near_of[l] = v.far ? 0 : 1;
   }
-  for (Index k = 0; k < d; ++k) {
-    const double* a = f.coefficients + k * f.stride + begin;
-    for (Index j = 0; j < count; ++j) value[j] += a[j] * x[k];
+  Lanes x[D], size, error, near, doubtful{};
+  std::memcpy(x, x_of, sizeof x);
+  std::memcpy(&size, size_of, sizeof size);
+  std::memcpy(&error, error_of, sizeof error);
+  std::memcpy(&near, near_of, sizeof near);
+  const Index words = (forms.count + 63) / 64;
+  const double* constant = forms.coefficients + D * forms.stride;
+  for (Index w = 0; w < words; ++w) {
+    Bits above{}, below{};
+    for (std::uint64_t left = asked[w]; left; left &= left - 1) {
+      const int shift = __builtin_ctzll(left);
+      const Index j = 64 * w + shift;
+      Lanes value = constant[j] * near;
+      for (int k = 0; k < D; ++k) value += forms.coefficients[k * forms.stride + j] * x[k];
+      const Lanes bound = forms.slope_x[j] * size + forms.slope_error[j] * error + underflow(D + 4) + forms.constant[j] * near;
+      above |= (reinterpret_cast<Bits>(bound - value) >> kSign) << shift;
+      below |= (reinterpret_cast<Bits>(bound + value) >> kSign) << shift;
+      doubtful += (bound + value) * 0.0;
+    }
+    for (Index l = 0; l < count; ++l) {
+      positive[l * words + w] = above[l];
+      negative[l * words + w] = below[l];
+      open[l * words + w] = asked[w] & ~(above[l] | below[l]);
+    }
   }
-  // A bit per form, without branches; what overflowed says nothing.
-  std::uint64_t above = 0, below = 0, zero = 0;
-  for (Index j = 0; j < count; ++j) {
-    const double size_j = std::fabs(value[j]);
-    const std::uint64_t certain = static_cast<std::uint64_t>(size_j > bound[j]) & static_cast<std::uint64_t>(size_j <= kLargest);
-    const std::uint64_t up = static_cast<std::uint64_t>(value[j] > 0);
-    above |= (certain & up) << j;
-    below |= (certain & (up ^ 1)) << j;
-  }
-  if (tiny == 0)
-    for (Index j = 0; j < count; ++j) zero |= static_cast<std::uint64_t>(bound[j] == 0 && value[j] == 0) << j;
-  *positive = above;
-  *negative = below;
-  const std::uint64_t all = count == kBlock ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
-  *open = all & ~(above | below | zero);
+  for (int l = 0; l < static_cast<int>(count); ++l)
+    if (doubtful[l] != 0 || (size_of[l] == 0 && error_of[l] == 0))
+      signs_one_by_one<D>(forms, asked, vertices[l], size_of[l], positive + l * words, negative + l * words, open + l * words);
 }
 
 }  // namespace
 
-void form_signs(const FormBlock& forms, Index d, const double* x, double error, bool homogeneous, std::uint64_t* positive,
-                std::uint64_t* negative, std::uint64_t* open) {
-  double size = 0;
-  for (Index k = 0; k < d; ++k) size = std::max(size, std::fabs(x[k]));
-  const double tiny = size == 0 && error == 0 ? 0.0 : underflow(d + 4);
-  for (Index begin = 0, word = 0; begin < forms.count; begin += kBlock, ++word)
-    signs_of_block(forms, begin, std::min(kBlock, forms.count - begin), d, x, size, error, homogeneous, tiny,
-                   positive + word, negative + word, open + word);
-}
+#define PYREGIONS_FORM_SIGNS(D)                                                                                              \
+  template <>                                                                                                                \
+  PYREGIONS_CLONES void form_signs<D>(const FormBlock& forms, const std::uint64_t* asked, const Vertex<D>* vertices, Index count, \
+                                      std::uint64_t* positive, std::uint64_t* negative, std::uint64_t* open) {               \
+    const Index words = (forms.count + 63) / 64;                                                                             \
+    for (Index i = 0; i < count; i += kLanes)                                                                                \
+      signs_of_lanes<D>(forms, asked, vertices + i, std::min<Index>(kLanes, count - i), positive + i * words,                \
+                        negative + i * words, open + i * words);                                                             \
+  }
+PYREGIONS_FORM_SIGNS(1)
+PYREGIONS_FORM_SIGNS(2)
+PYREGIONS_FORM_SIGNS(3)
+PYREGIONS_FORM_SIGNS(4)
+PYREGIONS_FORM_SIGNS(5)
+PYREGIONS_FORM_SIGNS(6)
+PYREGIONS_FORM_SIGNS(7)
+PYREGIONS_FORM_SIGNS(8)
+#undef PYREGIONS_FORM_SIGNS
 
 }  // namespace pyregions

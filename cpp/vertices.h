@@ -64,27 +64,31 @@ struct Vertex {
   bool far = false;
 };
 
-// The vertex where D rows meet, false when floats do not prove that they meet in one point. D = 1 to 8.
+// The vertices where D rows each meet: rows[D * i] to rows[D * i + D - 1] in vertex i; met[i] is 0 where floats do not prove
+// that they meet in one point. D = 1 to 8. Law: vertex i depends on its own rows only.
 template <int D>
-bool meet(const VertexRow<D>* const* rows, Vertex<D>& out);
+void meet(const VertexRow<D>* const* rows, Index count, Vertex<D>* out, std::uint8_t* met);
 
-// The pairs (i, j) of vertices, i of the first list and j of the second, with at least `least` rows in common; their number.
-// pairs holds room for one more than all of them.
-int edges_by_count(const std::uint64_t* first, int first_count, const std::uint64_t* second, int second_count, int least,
-                   std::pair<int, int>* pairs);
+using EntryPair = std::pair<std::int32_t, std::int32_t>;
+// The pairs of vertices, one of each list, with at least `least` rows in common: their names, and their number. pairs holds
+// room for one more than all of them.
+std::size_t edges_by_count(const std::uint64_t* first, const std::int32_t* first_names, std::size_t first_count, const std::uint64_t* second,
+                           const std::int32_t* second_names, std::size_t second_count, int least, EntryPair* pairs);
 
-// Signs of K forms, stored by coefficient with a stride, at a vertex: bits of those certainly > 0, certainly < 0, and
-// open (neither, nor certainly 0). thresholds: `slope_x`, `slope_error`, `constant` with |value - exact| <= slope_x |x|_inf
-// + slope_error * error + constant.
+// K forms, stored by coefficient with a stride. thresholds: `slope_x`, `slope_error`, `constant` with
+// |value - exact| <= slope_x |x|_inf + slope_error * error + constant at a point whose coordinates are off by at most `error`.
 struct FormBlock {
   const double* coefficients;  // (d + 1) x stride
   Index stride, count;
   const double *slope_x, *slope_error, *constant;
 };
-// x: d numbers, with `homogeneous` the constant left out (then the bound `constant` is, too).
-void form_signs(const FormBlock& forms, Index d, const double* x, double error, bool homogeneous, std::uint64_t* positive,
+// Signs of the forms in `asked` (a set of bits) at vertices, at those far away the sign at infinity, of the form without its
+// constant: for every vertex words of those certainly > 0, certainly < 0, and open (neither, nor certainly 0). All three
+// hold words_for(K) words per vertex. D = 1 to 8. Law: what is found at a vertex depends on it only.
+template <int D>
+void form_signs(const FormBlock& forms, const std::uint64_t* asked, const Vertex<D>* vertices, Index count, std::uint64_t* positive,
                 std::uint64_t* negative, std::uint64_t* open);
-// The thresholds of K forms with errors: see form_signs.
+// The thresholds of K forms with errors.
 void form_thresholds(const double* coefficients, Index stride, Index count, Index d, const double* a_error,
                      const double* c_error, double* slope_x, double* slope_error, double* constant);
 

@@ -33,6 +33,37 @@ def whole(net):
     return pr.enumerate_regions(net, pr.Box(-2, 2))
 
 
+# ---- cells with many facets -----------------------------------------------------------------------------------------------
+
+
+def tangents(count):
+    """Lines tangent to the unit circle, around one cell with as many facets, as a layer."""
+    rng = np.random.default_rng(count)
+    angles = 2 * np.pi * np.arange(count) / count + rng.uniform(0, 0.5 / count, size=count)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1), -np.ones(count)
+
+
+@pytest.mark.parametrize("count", [63, 64, 65, 90])
+def test_cells_with_more_facets_than_a_word_has_bits(count):
+    """As many as Zaslavsky says; with a second layer complete, and the same for any number of workers."""
+    alone = pr.Network.from_arrays([tangents(count), (np.ones((1, count)), np.zeros(1))])
+    found = pr.enumerate_regions(alone)
+    assert len(found) == 1 + count + count * (count - 1) // 2
+    assert len(found[found.find([0.0, 0.0])].facets) == count
+    layer = (np.array([[1.0, -1.0] * 50, [1.0, 1.0] * 50])[:, :count], np.array([-0.125, -30.0]))
+    net = pr.Network.from_arrays([tangents(count), layer, (np.ones((1, 2)), np.zeros(1))])
+    one, many = (pr.enumerate_regions(net, workers=k) for k in (1, 5))
+    assert len(one) > len(found)
+    assert np.array_equal(one.packed_patterns, many.packed_patterns)
+    assert np.array_equal(one.witnesses, many.witnesses, equal_nan=True)
+    assert one.verify().proven
+
+
+def test_more_facets_than_any_set_holds():
+    with pytest.raises(ValueError, match="a cell has more than 1024 facets"):
+        pr.count_regions(pr.Network.from_arrays([tangents(1100), (np.ones((1, 1100)), np.zeros(1))]), pr.Box(-1.5, 1.5))
+
+
 # ---- order and workers ----------------------------------------------------------------------------------------------
 
 
@@ -159,7 +190,7 @@ def test_ctrl_c_ends_a_count():
 
 def test_ctrl_c_and_then_the_rest():
     """What was found before and after together are all regions."""
-    net = net_of((4, 20, 20, 1))
+    net = net_of((4, 32, 32, 1))
     part = interrupted(lambda: pr.enumerate_regions(net, workers=2))
     assert patterns(part.resume()) == patterns(pr.enumerate_regions(net))
 

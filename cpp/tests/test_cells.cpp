@@ -82,8 +82,19 @@ void check_vertex(std::mt19937_64& random, double spread) {
     pointers[i] = &rows[i];
     ids.push_back(i);
   }
-  Vertex<D> v;
-  if (!meet<D>(pointers, v)) return;
+  Vertex<D> v, several[11];
+  std::uint8_t met = 0, met_too[11];
+  meet<D>(pointers, 1, &v, &met);
+  std::vector<const VertexRow<D>*> repeated;  // with another vertex, that of the rows in reverse, in every second place
+  for (int i = 0; i < 11; ++i)
+    for (int k = 0; k < D; ++k) repeated.push_back(pointers[i % 2 ? D - 1 - k : k]);
+  meet<D>(repeated.data(), 11, several, met_too);
+  for (int i = 0; i < 11; i += 2) {
+    CHECK(met_too[i] == met);
+    if (met) CHECK(several[i].x == v.x);
+    if (met) CHECK(several[i].x_error == v.x_error);
+  }
+  if (!met) return;
   const ExactVertex truth = exact.meet(ids);
   for (int k = 0; k < D; ++k) {  // |x den - num| <= error den
     const Dyadic x(v.x[static_cast<std::size_t>(k)]);
@@ -99,8 +110,8 @@ void check_vertex(std::mt19937_64& random, double spread) {
   }
   Vector zero(at(D)), slope_x(at(D)), slope_error(at(D)), constant(at(D));
   form_thresholds(block.data(), D, D, D, zero.data(), zero.data(), slope_x.data(), slope_error.data(), constant.data());
-  std::uint64_t above = 0, below = 0, open = 0;
-  form_signs({block.data(), D, D, slope_x.data(), slope_error.data(), constant.data()}, D, v.x.data(), v.x_error, false, &above, &below, &open);
+  std::uint64_t above = 0, below = 0, open = 0, all = (1u << D) - 1;
+  form_signs<D>({block.data(), D, D, slope_x.data(), slope_error.data(), constant.data()}, &all, &v, 1, &above, &below, &open);
   for (Index j = 0; j < D; ++j) {
     const int sign = exact.sign(static_cast<RowId>(D + j), truth);
     if (bit(&above, j)) CHECK(sign > 0);

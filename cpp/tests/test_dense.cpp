@@ -134,6 +134,43 @@ TEST_CASE("parallel loops: all jobs once, errors by lowest index, stop and ticks
   CHECK(available_cpus() >= 1);
 }
 
+TEST_CASE("task pool: all tasks once, parts given away, errors and ticks end it") {
+  for (const int workers : {0, 1, 2, 5}) {
+    CAPTURE(workers);
+    TaskPool pool;
+    std::atomic<int> leaves{0};
+    // A binary tree whose halves are given away where somebody waits, else taken along.
+    std::function<void(int)> grow = [&](int depth) {
+      if (depth == 0) {
+        ++leaves;
+        return;
+      }
+      if (pool.hungry()) pool.add([&grow, depth] { grow(depth - 1); });
+      else grow(depth - 1);
+      grow(depth - 1);
+    };
+    for (int k = 0; k < 3; ++k) pool.add([&] { grow(12); });
+    pool.run(workers);
+    CHECK(leaves == 3 * 4096);
+    pool.run(workers);  // nothing left
+    CHECK(leaves == 3 * 4096);
+    pool.add([] { throw std::runtime_error("a task"); });
+    CHECK_THROWS_WITH_AS(pool.run(workers), "a task", std::runtime_error);
+    std::atomic<bool> stop{false};
+    pool.add([&] {
+      while (!stop) std::this_thread::yield();
+    });
+    const auto tick = [&] {
+      stop = true;
+      throw std::logic_error("tick");
+    };
+    CHECK_THROWS_AS(pool.run(workers, tick, true), std::logic_error);
+    pool.add([&] { ++leaves; });
+    pool.run(workers);
+    CHECK(leaves == 3 * 4096 + 1);
+  }
+}
+
 TEST_CASE("domains as rows") {
   const double inf = std::numeric_limits<double>::infinity();
   Domain domain = Domain::box({0.0, -inf, -2.0}, {1.0, 3.0, inf});
