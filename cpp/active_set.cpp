@@ -49,7 +49,20 @@ void ActiveSet::leave(Index position) {
 }
 
 void ActiveSet::combine(double sign, const Vector& coefficients, Vector& y) const {
-  for (std::size_t i = 0; i < rows_.size(); ++i) unit_.add_multiple(sign * coefficients[i], rows_[i], y.data());
+  std::vector<const double*>& stored = work_.stored;
+  Vector& factors = work_.factors;
+  stored.clear();
+  factors.clear();
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const double factor = sign * coefficients[i];
+    if (const double* row = unit_.stored(rows_[i])) {
+      stored.push_back(row);
+      factors.push_back(factor * unit_.inverse_norm(rows_[i]));
+    } else {
+      unit_.add_multiple(factor, rows_[i], y.data());
+    }
+  }
+  add_multiples(stored.data(), factors.data(), static_cast<Index>(stored.size()), y.data(), unit_.cols());
 }
 
 // residual_ = z = a_n + sum r_j a_j, added up from the rows themselves.

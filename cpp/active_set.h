@@ -15,6 +15,8 @@ class ActiveSet {
   struct Store {
     GramFactor gram;
     OrthogonalFactor basis;
+    std::vector<const double*> stored;  // scratch
+    Vector factors;
   };
   ActiveSet(UnitRows& unit, Store& store) : unit_(unit), work_(store) { work_.gram.clear(); }
 

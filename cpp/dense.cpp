@@ -136,6 +136,18 @@ void axpy(double alpha, const double* x, double* y, Index n) {
   if (n > 0) scipy_cblas_daxpy(to_blas(n), alpha, x, 1, y, 1);
 }
 
+// Four at a time: one pass over y instead of four.
+PYREGIONS_CLONES void add_multiples(const double* const* x, const double* factors, Index count, double* y, Index n) {
+  Index i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const double *a = x[i], *b = x[i + 1], *c = x[i + 2], *d = x[i + 3];
+    const double fa = factors[i], fb = factors[i + 1], fc = factors[i + 2], fd = factors[i + 3];
+    for (Index j = 0; j < n; ++j) y[j] = (((y[j] + fa * a[j]) + fb * b[j]) + fc * c[j]) + fd * d[j];
+  }
+  for (; i < count; ++i)
+    for (Index j = 0; j < n; ++j) y[j] += factors[i] * x[i][j];
+}
+
 // LAPACK is column-major: our lower triangle is its upper one, and its U is our L transposed, in the same memory.
 bool cholesky(Matrix& a) {
   if (a.rows() != a.cols()) throw std::invalid_argument("cholesky: the matrix is not square");

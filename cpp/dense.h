@@ -69,6 +69,8 @@ void syrk(double alpha, const Matrix& a, double beta, Matrix& c);
 double dot(const double* x, const double* y, Index n);
 double norm2(const double* x, Index n);
 void axpy(double alpha, const double* x, double* y, Index n);
+// y += sum of factors[i] * x_i, in this order.
+void add_multiples(const double* const* x, const double* factors, Index count, double* y, Index n);
 
 // In-place Cholesky of the lower triangle; false when a pivot is not positive.
 bool cholesky(Matrix& a);

@@ -54,26 +54,73 @@ Frame ambient_frame(const RowSystem& rows, const Vector& center, const Matrix& s
   return f;
 }
 
-// False when the first stage has no full row rank (numerically) or is no cut.
-bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix& slack, Frame& f) {
+// The nonzero rows of the first stage, split by whether the unit has a slope under the pattern.
+struct FirstStage {
+  std::vector<Index> units;  // rows
+  std::vector<Index> live;   // positions in units
+  Vector length;             // per unit, in x
+};
+
+// False where the first stage cannot stand for the input. Through the hinge node itself: a skip connection around it would let
+// a unit without slope act on deeper rows.
+bool find_first_stage(const RowSystem& rows, FirstStage& out) {
   const Network* net = rows.network();
   if (!net || net->stages().empty() || !rows.domain().is_all()) return false;
   const Network::Stage& first = net->stages()[0];
-  // Through the hinge node itself: a skip connection around it would let a unit without slope act on deeper rows.
-  if (first.width > rows.dim() || !net->is_cut(first.node, 1)) return false;
-  const Halfspaces& all = rows.halfspaces();
-  const std::vector<std::uint8_t>& zero = rows.zero_rows();
+  if (!net->is_cut(first.node, 1)) return false;
   const Network::Node& hinge = net->nodes()[at(first.node)];
-  std::vector<Index> units;  // nonzero rows of the first stage
-  for (Index u = 0; u < first.width; ++u)
-    if (!zero[at(first.offset + u)]) units.push_back(first.offset + u);
-  const Index n = static_cast<Index>(units.size()), d = rows.dim();
-  if (n == 0) return false;
-  Matrix w = gather_rows(all.A, units);
-  Vector length(at(n));
+  for (Index u = 0; u < first.width; ++u) {
+    if (rows.zero_rows()[at(first.offset + u)]) continue;
+    const double slope = rows.pattern()[at(first.offset + u)] ? hinge.high[at(u)] : hinge.low[at(u)];
+    if (slope != 0.0) out.live.push_back(static_cast<Index>(out.units.size()));
+    out.units.push_back(first.offset + u);
+    out.length.push_back(norm2(rows.halfspaces().A.row(first.offset + u), rows.dim()));
+  }
+  return !out.units.empty();
+}
+
+// Bounds of the live units and the rows of later stages in their coordinates.
+void add_quotient(const RowSystem& rows, const FirstStage& stage, const Matrix& slack, Frame& f) {
+  const Network& net = *rows.network();
+  const Network::Stage& first = net.stages()[0];
+  f.kind = Frame::Kind::first_stage;
+  f.dim = static_cast<Index>(stage.live.size());
+  for (const Index i : stage.live) {
+    const Index u = stage.units[at(i)];
+    const bool positive = rows.side(u) < 0;
+    const double reach = slack(0, u) / stage.length[at(i)];
+    f.lower.push_back(positive ? -reach : -kInf);
+    f.upper.push_back(positive ? kInf : reach);
+    f.lower_row.push_back(positive ? u : -1);
+    f.upper_row.push_back(positive ? -1 : u);
+    f.bound_length.push_back(stage.length[at(i)]);
+  }
+  const Network::Affine deep = net.unit_rows(rows.pattern(), first.pre, 1);
+  const Index base = first.offset + first.width;
+  std::vector<Index> general;
+  for (Index i = 0; i < deep.A.rows(); ++i)
+    if (!rows.zero_rows()[at(base + i)]) general.push_back(i);
+  f.G = Matrix(static_cast<Index>(general.size()), f.dim);
+  for (std::size_t g = 0; g < general.size(); ++g) {
+    const Index global = base + general[g], slot = static_cast<Index>(g);
+    const double norm = norm2(rows.halfspaces().A.row(global), rows.dim());
+    for (Index l = 0; l < f.dim; ++l) {
+      const Index i = stage.live[at(l)];
+      f.G(slot, l) = rows.side(global) * deep.A(general[g], stage.units[at(i)] - first.offset) * stage.length[at(i)] / norm;
+    }
+    add_row(f, global, slot, norm, slack(0, global));
+  }
+}
+
+// False when the first stage has no full row rank (numerically) or is no cut.
+bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix& slack, Frame& f) {
+  FirstStage stage;
+  if (!rows.network() || rows.network()->stages().empty() || rows.network()->stages()[0].width > rows.dim() || !find_first_stage(rows, stage))
+    return false;
+  const Index n = static_cast<Index>(stage.units.size()), d = rows.dim();
+  Matrix w = gather_rows(rows.halfspaces().A, stage.units);
   for (Index i = 0; i < n; ++i) {
-    length[at(i)] = norm2(w.row(i), d);
-    const double s = rows.side(units[at(i)]) / length[at(i)];
+    const double s = rows.side(stage.units[at(i)]) / stage.length[at(i)];
     for (Index k = 0; k < d; ++k) w(i, k) *= s;
   }
   Matrix gram(n, n);
@@ -87,51 +134,17 @@ bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix
   Matrix lift(n, d);  // (W W^T)^-1 W: the columns of the pseudo-inverse as rows
   gemm(false, false, 1.0, inverse, w, 0.0, lift);
   f = Frame{};
-  f.kind = Frame::Kind::first_stage;
   f.center = center;
-  std::vector<Index> live;
-  for (Index i = 0; i < n; ++i) {
-    const Index u = units[at(i)] - first.offset;
-    const double slope = rows.pattern()[at(units[at(i)])] ? hinge.high[at(u)] : hinge.low[at(u)];
-    if (slope != 0.0)
-      live.push_back(i);
-    else
-      f.free_units.push_back(units[at(i)]);
-  }
-  f.dim = static_cast<Index>(live.size());
+  add_quotient(rows, stage, slack, f);
   f.lift = Matrix(f.dim, d);
-  f.free_lift = Matrix(static_cast<Index>(f.free_units.size()), d);
+  f.free_lift = Matrix(n - f.dim, d);
   Index next_free = 0, next_live = 0;
   for (Index i = 0; i < n; ++i) {
-    const bool is_live = next_live < f.dim && live[at(next_live)] == i;
+    const bool is_live = next_live < f.dim && stage.live[at(next_live)] == i;
+    if (!is_live) f.free_units.push_back(stage.units[at(i)]);
     double* out = is_live ? f.lift.row(next_live++) : f.free_lift.row(next_free++);
-    const double factor = is_live ? 1.0 : 1.0 / length[at(i)];
+    const double factor = is_live ? 1.0 : 1.0 / stage.length[at(i)];
     for (Index k = 0; k < d; ++k) out[k] = lift(i, k) * factor;
-  }
-  for (Index l = 0; l < f.dim; ++l) {
-    const Index u = units[at(live[at(l)])];
-    const bool positive = rows.side(u) < 0;
-    const double reach = slack(0, u) / length[at(live[at(l)])];
-    f.lower.push_back(positive ? -reach : -kInf);
-    f.upper.push_back(positive ? kInf : reach);
-    f.lower_row.push_back(positive ? u : -1);
-    f.upper_row.push_back(positive ? -1 : u);
-    f.bound_length.push_back(length[at(live[at(l)])]);
-  }
-  const Network::Affine deep = net->unit_rows(rows.pattern(), first.pre, 1);
-  const Index base = first.offset + first.width;
-  std::vector<Index> general;
-  for (Index i = 0; i < deep.A.rows(); ++i)
-    if (!zero[at(base + i)]) general.push_back(i);
-  f.G = Matrix(static_cast<Index>(general.size()), f.dim);
-  for (std::size_t g = 0; g < general.size(); ++g) {
-    const Index global = base + general[g], slot = static_cast<Index>(g);
-    const double norm = norm2(all.A.row(global), d);
-    for (Index l = 0; l < f.dim; ++l) {
-      const Index i = live[at(l)];
-      f.G(slot, l) = rows.side(global) * deep.A(general[g], units[at(i)] - first.offset) * length[at(i)] / norm;
-    }
-    add_row(f, global, slot, norm, slack(0, global));
   }
   return true;
 }
@@ -205,6 +218,17 @@ Frame make_frame(const RowSystem& rows, const Vector& center, bool allow_first_s
   Frame f;
   if (allow_first_stage && first_stage_frame(rows, center, slack, f)) return f;
   return ambient_frame(rows, center, slack);
+}
+
+bool make_quotient(const RowSystem& rows, const Vector& center, Frame& out) {
+  FirstStage stage;
+  if (!find_first_stage(rows, stage) || stage.live.empty()) return false;
+  Matrix one(1, rows.dim());
+  std::copy(center.begin(), center.end(), one.data());
+  out = Frame{};
+  out.center = center;
+  add_quotient(rows, stage, rows.slacks(one).value, out);
+  return true;
 }
 
 Frame make_fine_frame(const RowSystem& rows, const Parts& center) {

@@ -14,23 +14,15 @@ class GramFactor {
   double pivot(Index i) const { return pivots_[static_cast<std::size_t>(i)]; }
 
   // x <- L^-1 x.
-  void forward(double* x) const {
-    for (Index i = 1; i < size_; ++i) x[i] -= dot(row(i), x, i);
-  }
+  void forward(double* x) const;
   // x <- L^-T D^-1 x, which after forward() completes the solution of G x = rhs.
-  void backward(double* x) const {
-    for (Index i = 0; i < size_; ++i) x[i] /= pivot(i);
-    for (Index i = size_ - 1; i > 0; --i) axpy(-x[i], row(i), x, i);
-  }
+  void backward(double* x) const;
   void solve(double* x) const {
     forward(x);
     backward(x);
   }
   // x <- D L^T x, the inverse of backward().
-  void unbackward(double* x) const {
-    for (Index i = 1; i < size_; ++i) axpy(x[i], row(i), x, i);
-    for (Index i = 0; i < size_; ++i) x[i] *= pivot(i);
-  }
+  void unbackward(double* x) const;
 
   // Adds a row. `solved` is L^-1 g for its products g with the rows present; `pivot` its squared distance from their
   // span. Requires: pivot > 0.
@@ -46,31 +38,7 @@ class GramFactor {
 
   // Drops row p; later rows move up by one. The rows below p see the rank-one term d_p l l^T that p leaves behind,
   // which is folded into them from top to bottom (a positive update, hence stable).
-  void remove(Index p) {
-    carry_.resize(static_cast<std::size_t>(2 * size_));
-    double* v = carry_.data();            // the updated carried vector, entry per surviving column
-    double* beta = carry_.data() + size_;  // the multiple of it which column j receives
-    double alpha = pivot(p);
-    for (Index i = p + 1; i < size_; ++i) {
-      const double* source = row(i);
-      double* target = rows_.data() + (i - 1) * (i - 2) / 2;
-      double w = source[p];
-      if (target != source) {
-        for (Index j = 0; j < p; ++j) target[j] = source[j];
-      }
-      for (Index j = p + 1; j < i; ++j) {
-        w -= v[j] * source[j];
-        target[j - 1] = source[j] + beta[j] * w;
-      }
-      const double old_pivot = pivot(i);
-      const double new_pivot = old_pivot + alpha * w * w;
-      v[i] = w;
-      beta[i] = alpha * w / new_pivot;
-      alpha *= old_pivot / new_pivot;
-      pivots_[static_cast<std::size_t>(i - 1)] = new_pivot;
-    }
-    --size_;
-  }
+  void remove(Index p);
 
  private:
   const double* row(Index i) const { return rows_.data() + i * (i - 1) / 2; }

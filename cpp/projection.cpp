@@ -28,8 +28,9 @@ constexpr double kNegligible = 0x1p-40;
 constexpr int kStallLimit = 30;
 // Joins after which the updated multipliers are solved for anew: a drift of a few roundings each.
 constexpr int kUnsettled = 8;
-// Violated rows kept for the next steps.
-constexpr std::size_t kCandidates = 32;
+// Violated rows kept for the next steps, and those that are looked at for more before all are: a product with all rows of a
+// large problem costs as much as dozens of steps.
+constexpr std::size_t kCandidates = 32, kPool = 256;
 
 // Kept per thread: fresh pages would cost more than a small solve.
 using Workspace = ActiveSet::Store;
@@ -59,6 +60,8 @@ class Solver {
   Violated worst_bound(double rounding) const;
   Violated worst_candidate(double rounding) const;
   Violated price(double rounding);
+  Violated draw(double rounding);
+  Violated keep(std::vector<Violated>& violated);
   Index choose();
   Entry enter(Index id);
   Index blocking_row(double& step) const;
@@ -79,7 +82,7 @@ class Solver {
   Vector& lambda_;  // the multipliers of active_
   int max_iterations_, iterations_ = 0;
   Vector y_, rows_at_y_;            // A y, as of the last time that all rows were looked at
-  std::vector<Index> candidates_;   // the rows that were violated most then
+  std::vector<Index> candidates_, pool_;   // the rows that were violated most then, few and many
   std::vector<std::uint8_t> ignored_;
   bool any_ignored_ = false;
   double best_objective_ = 0;
@@ -138,14 +141,35 @@ Solver::Violated Solver::price(double rounding) {
     const double excess = (rows_at_y_[i] - problem_.b[i]) * unit_.inverse_norm(i);
     if (excess > 0 && unit_.live(i) && counts(i, excess, rounding)) violated.push_back({i, excess});
   }
+  pool_.clear();
   candidates_.clear();
   if (violated.empty()) return {};
   if (stalled_ > kStallLimit) return violated.front();
+  return keep(violated);
+}
+
+// The most violated row; the pool and the candidates are those that come next.
+Solver::Violated Solver::keep(std::vector<Violated>& violated) {
   const auto more = [](const Violated& a, const Violated& b) { return a.excess != b.excess ? a.excess > b.excess : a.id < b.id; };
-  const std::size_t kept = std::min(violated.size(), kCandidates);
-  std::partial_sort(violated.begin(), violated.begin() + static_cast<Index>(kept), violated.end(), more);
-  for (std::size_t i = 1; i < kept; ++i) candidates_.push_back(violated[i].id);
+  const std::size_t kept = std::min(violated.size(), kPool), few = std::min(kept, kCandidates);
+  if (kept < violated.size()) std::nth_element(violated.begin(), violated.begin() + static_cast<Index>(kept), violated.end(), more);
+  std::partial_sort(violated.begin(), violated.begin() + static_cast<Index>(few), violated.begin() + static_cast<Index>(kept), more);
+  pool_.clear();
+  for (std::size_t i = 1; i < kept; ++i) pool_.push_back(violated[i].id);
+  candidates_.assign(pool_.begin(), pool_.begin() + static_cast<Index>(few - 1));
   return violated.front();
+}
+
+// Looks at the pool.
+Solver::Violated Solver::draw(double rounding) {
+  std::vector<Violated> violated;
+  for (const Index id : pool_) {
+    const double excess = violation(id);
+    if (excess > 0 && counts(id, excess, rounding)) violated.push_back({id, excess});
+  }
+  pool_.clear();
+  candidates_.clear();
+  return violated.empty() ? Violated{} : keep(violated);
 }
 
 // A row that is violated much, or -1 when none is: a product with all rows costs more than a step, so the candidates of the
@@ -155,6 +179,7 @@ Index Solver::choose() {
   const bool stalled = stalled_ > kStallLimit;
   const Violated bound = worst_bound(rounding);
   Violated row = stalled ? Violated{} : worst_candidate(rounding);
+  if (row.id < 0 && !stalled) row = draw(rounding);
   if (row.id < 0) row = price(rounding);
   if (bound.id < 0 || row.id < 0) return std::max(bound.id, row.id);
   return stalled ? std::min(bound.id, row.id) : bound.excess > row.excess ? bound.id : row.id;
@@ -365,7 +390,7 @@ NearestPoint Solver::run() {
     const bool now = id < 0 || entry != Entry::joined || ++unsettled_ >= kUnsettled || stalled_ > kStallLimit;
     if (now && !settle()) return unfinished();
     // Multipliers so large that y drowns in their rounding: the cone of the active rows has become thin.
-    const double visible = 16 * options_.tolerance * std::max(1.0, std::sqrt(2 * best_objective_));
+    const double visible = options_.precision * std::max(1.0, std::sqrt(2 * best_objective_));
     if (!active_.on_basis() && noise() > visible) {
       active_.use_basis();
       if (!settle()) return unfinished();

@@ -37,6 +37,8 @@ struct NearestPointOptions {
   // Decides nothing about the geometry: answers are proposals. Six digits above the rounding of a product of unit rows, so
   // that a solve ends; a caller that asks for less than this may get a point that its own proof then refuses.
   double tolerance = 1e-10;  // a row counts as violated when a.y - b > tolerance * max(1, |b|) * norm
+  // To which y is wanted, relatively: once rounding may be larger, a basis is formed, which costs as much as all steps before.
+  double precision = 1.6e-9;
 };
 // Starts with the extra row active (if violated at 0). Deterministic; ties by lowest index. Falls back to Bland's rule
 // when the dual objective stalls, so it ends.

@@ -134,6 +134,8 @@ Facets reduce(const RowSystem& rows, const Parts& center, const ReduceOptions& o
   clock.lap("prune");
   reducer.shoot_normals();
   clock.lap("rays");
+  reducer.prove_in_quotient();
+  clock.lap("quotient");
   reducer.search();
   clock.lap("search");
   reducer.finish();

@@ -27,7 +27,7 @@ void Reducer::settle_exactly(Index e) {
   const Deadline deadline(rows_.exact_budget());
   std::vector<Index> support;
   rows_.tally().active_set += 1;
-  const NearestPoint nearest = beyond(e, kOvershoot, 0.0, Vector(s(K), 0.0), Matrix());
+  const NearestPoint nearest = beyond({frame_, kOvershoot, 0.0, 0.0, Vector(s(K), 0.0), {}}, e, all_but(e));
   for (const auto& [entry, value] : nearest.multipliers)
     if (entry != R + 2 * K && value > 0) support.push_back(global_row(entry));
   if (settle_by_support(g, support)) return;

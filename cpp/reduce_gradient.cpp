@@ -12,7 +12,8 @@ constexpr Index kBatch = 512;      // open rows searched together: ratio and gra
 constexpr Index kTile = 64;         // rows of a batch that one thread takes at a time
 constexpr int kRounds = 48;        // measured: later rounds find less than the least-distance solves cost
 constexpr int kCheck = 6;          // every so many rounds ask whether it pays to go on ...
-constexpr double kYield = 0.06;    // ... which it does while this share of the open rows falls
+constexpr double kYield = 25;      // ... which it does while this over the dimension, at most kMostYield, of the open rows falls:
+constexpr double kMostYield = 0.2;  // a round costs as much as rows times dimension, a solve its cube
 constexpr double kMargin = 0.01;   // aim this far inside the other rows; thinner facets fall on the way or later
 constexpr int kWhiteningRounds = 3;
 }  // namespace
@@ -158,6 +159,7 @@ void Reducer::search() {
   const std::vector<Index> open = open_entries();
   if (open.empty() || frame_.dim < 2) return;
   const Whitened white = whiten();
+  const double yield = std::min(kMostYield, kYield / static_cast<double>(frame_.dim));
   for (std::size_t first = 0; first < open.size(); first += static_cast<std::size_t>(kBatch)) {
     const std::size_t last = std::min(open.size(), first + static_cast<std::size_t>(kBatch));
     Batch b = start_batch(white, {open.begin() + static_cast<Index>(first), open.begin() + static_cast<Index>(last)});
@@ -181,7 +183,7 @@ void Reducer::search() {
       b.entry.resize(kept.size());
       b.slot.resize(kept.size());
       if (round % kCheck == kCheck - 1) {
-        if (static_cast<double>(before - b.entry.size()) < kYield * static_cast<double>(before)) break;
+        if (static_cast<double>(before - b.entry.size()) < yield * static_cast<double>(before)) break;
         before = b.entry.size();
       }
     }

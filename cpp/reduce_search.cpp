@@ -17,6 +17,12 @@ constexpr Index kRays = 256;
 // A ray that leaves the cell through a row proves it a facet if the next wall is farther by more than the bounds of a forward
 // pass; this much, relatively, nearly always is.
 constexpr double kClearlyFirst = 0x1p-20;
+// Of the first round of least-distance solves; see finish().
+constexpr double kFirstOvershoot = 0x1p-12, kFirstTilt = 0x1p-24;
+// Rows whose products with each other are kept in any case.
+constexpr Index kLargestGram = 2048;
+// The precision of a point against the distance that it is to lie beyond a row.
+constexpr double kOfOvershoot = 0x1p-4;
 }  // namespace
 
 Vector Reducer::polar_row(Index e) const {
@@ -151,22 +157,33 @@ void Reducer::finish() {
   // makes the first stage's bounds carry a positive multiplier each, which absorbs the residual of the float solve. Both
   // only shape proposals: a large overshoot for a margin that bounds of deep networks leave room for, the smaller ones for
   // rows that are closer to redundancy.
-  finish_once(0x1p-12, 0x1p-24);
+  finish_once(kFirstOvershoot, kFirstTilt);
   finish_once(0x1p-20, 0x1p-24);
   finish_once(0x1p-36, 0x1p-34);
 }
 
-// The point nearest to the centre beyond row e (by `overshoot` of its slack, tilted by `tilt` of lean) that violates no
-// other row; or multipliers that say that there is none.
-NearestPoint Reducer::beyond(Index e, double overshoot, double tilt, const Vector& lean, const Matrix& gram) const {
+Reducer::Round Reducer::start_round(const Frame& frame, double overshoot, double tilt) const {
+  Round round{frame, overshoot, tilt, kOfOvershoot * overshoot, first_stage_lean(rows_, frame), {}};
+  // Products of rows with rows, shared by all solves, where they are smaller than a few copies of G.
+  const Index R = frame.rows(), K = frame.dim;
+  if (R <= 4 * K + 256 || R <= kLargestGram) {
+    round.gram = Matrix(R, R);
+    gemm(false, true, 1.0, frame.G, frame.G, 0.0, round.gram);
+  }
+  return round;
+}
+
+// The point nearest to the centre beyond entry e (by the overshoot of its slack, tilted by the tilt of lean) that violates no
+// row but those to skip; or multipliers that say that there is none.
+NearestPoint Reducer::beyond(const Round& round, Index e, const std::vector<std::uint8_t>& skip) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
-  const Index R = frame_.rows(), K = frame_.dim;
-  const std::vector<std::uint8_t> skip = all_but(e);
-  Vector lower = frame_.lower, upper = frame_.upper, extra(s(K), 0.0);
+  const Frame& frame = round.frame;
+  const Index R = frame.rows(), K = frame.dim;
+  Vector lower = frame.lower, upper = frame.upper, extra(s(K), 0.0);
   double slack = 0;
   if (e < R) {
-    for (Index k = 0; k < K; ++k) extra[s(k)] = -frame_.G(e, k);
-    slack = frame_.h[s(e)];
+    for (Index k = 0; k < K; ++k) extra[s(k)] = -frame.G(e, k);
+    slack = frame.h[s(e)];
   } else if (e < R + K) {
     extra[s(e - R)] = 1;
     slack = -lower[s(e - R)];
@@ -176,47 +193,81 @@ NearestPoint Reducer::beyond(Index e, double overshoot, double tilt, const Vecto
     slack = upper[s(e - R - K)];
     upper[s(e - R - K)] = kInf;
   }
-  axpy(-tilt, lean.data(), extra.data(), K);
+  axpy(-round.tilt, round.lean.data(), extra.data(), K);
   NearestPointProblem problem;
-  problem.A = &frame_.G;
-  problem.b = frame_.h.data();
+  problem.A = &frame.G;
+  problem.b = frame.h.data();
   problem.skip = skip.data();
   problem.lower = lower.data();
   problem.upper = upper.data();
   problem.extra = extra.data();
-  problem.extra_b = -slack * (1 + overshoot);
-  problem.row_norms = &frame_.scale;
-  if (!gram.empty()) problem.gram = &gram;
-  return nearest_point(problem);
+  problem.extra_b = -slack * (1 + round.overshoot);
+  problem.row_norms = &frame.scale;
+  if (!round.gram.empty()) problem.gram = &round.gram;
+  NearestPointOptions options;
+  options.precision = std::max(options.precision, round.precision);
+  return nearest_point(problem, options);
+}
+
+namespace {
+// The multipliers against the extra row, relative to its own; empty where it takes no part.
+std::vector<std::pair<Index, double>> against_extra(const NearestPoint& found, Index extra) {
+  std::vector<std::pair<Index, double>> multipliers;
+  double own = 0;
+  for (const auto& [e, value] : found.multipliers) (e == extra ? own : multipliers.emplace_back(e, value).second) = value;
+  for (auto& entry : multipliers) entry.second /= own;
+  return own > 0 ? multipliers : std::vector<std::pair<Index, double>>{};
+}
+}  // namespace
+
+// A first stage of more units than inputs has no product structure, but rows of later stages act through its live units
+// alone, which are few after training: redundant among themselves is redundant in the cell.
+void Reducer::prove_in_quotient() {
+  Frame quotient;
+  if (frame_.kind != Frame::Kind::ambient || fine_ || !make_quotient(rows_, frame_.center, quotient) || quotient.dim >= frame_.dim) return;
+  std::vector<Index> entry_of(s(rows_.size()), -1), tried;
+  for (Index e = 0; e < frame_.rows(); ++e) entry_of[s(frame_.row[s(e)])] = e;
+  std::vector<std::uint8_t> skip;
+  for (Index i = 0; i < quotient.rows(); ++i) {
+    const Index e = entry_of[s(quotient.row[s(i)])];
+    skip.push_back(e < 0 || group_of_[s(e)] < 0 ? 1 : 0);
+    if (e >= 0 && is_open(e)) tried.push_back(i);
+  }
+  if (tried.empty()) return;
+  const Round round = start_round(quotient, kFirstOvershoot, kFirstTilt);
+  std::vector<NearestPoint> results(tried.size());
+  parallel_for(static_cast<Index>(tried.size()), options_.workers, [&](Index i) {
+    std::vector<std::uint8_t> others = skip;
+    others[s(tried[s(i)])] = 1;
+    results[s(i)] = beyond(round, tried[s(i)], others);
+  });
+  rows_.tally().active_set += static_cast<long>(tried.size());
+  std::vector<Claim> claims;
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    if (results[i].status != NearestPoint::Status::infeasible) continue;
+    Claim claim{entry_of[s(quotient.row[s(tried[i])])], {}};
+    for (const auto& [j, value] : against_extra(results[i], quotient.rows() + 2 * quotient.dim))
+      if (j < quotient.rows()) claim.second.emplace_back(entry_of[s(quotient.row[s(j)])], value);
+    claims.push_back(std::move(claim));
+  }
+  prove_with(Proof::stage, claims);
 }
 
 void Reducer::finish_once(double overshoot, double tilt) {
-  const Index R = frame_.rows(), K = frame_.dim;
   const std::vector<Index> open = open_entries();
   if (open.empty()) return;
-  // Products of rows with rows, shared by all solves, where they are smaller than a few copies of G.
-  Matrix gram;
-  if (R <= 4 * K + 256 || R <= 1024) {
-    gram = Matrix(R, R);
-    gemm(false, true, 1.0, frame_.G, frame_.G, 0.0, gram);
-  }
-  const Vector lean = first_stage_lean(rows_, frame_);
+  const Round round = start_round(frame_, overshoot, tilt);
   std::vector<NearestPoint> results(open.size());
   parallel_for(static_cast<Index>(open.size()), options_.workers,
-               [&](Index i) { results[s(i)] = beyond(open[s(i)], overshoot, tilt, lean, gram); });
+               [&](Index i) { results[s(i)] = beyond(round, open[s(i)], all_but(open[s(i)])); });
   rows_.tally().active_set += static_cast<long>(open.size());
   std::vector<const Vector*> found;
   std::vector<Claim> claims;
   for (std::size_t i = 0; i < open.size(); ++i) {
     if (results[i].status == NearestPoint::Status::optimal) found.push_back(&results[i].y);
     if (results[i].status != NearestPoint::Status::infeasible) continue;
-    double own = 0;
-    for (const auto& [e, value] : results[i].multipliers)
-      if (e == R + 2 * K) own = value;
-    if (!(own > 0)) continue;
-    claims.emplace_back(open[i], std::vector<std::pair<Index, double>>{});
-    for (const auto& [e, value] : results[i].multipliers)
-      if (e != R + 2 * K) claims.back().second.emplace_back(e, value / own);
+    claims.emplace_back(open[i], against_extra(results[i], frame_.rows() + 2 * frame_.dim));
+    if (claims.back().second.empty()) claims.pop_back();
   }
   harvest_points(found);
   prove(claims);

@@ -20,6 +20,7 @@ class Reducer {
   void free_units();  // first_stage frames: units without a live slope are facets, one point each
   void prune();       // rows that the domain's box implies
   void shoot_normals();
+  void prove_in_quotient();
   void search();
   void finish();
   void fall_back();
@@ -75,7 +76,15 @@ class Reducer {
   void prove(const std::vector<Claim>& claims);
   void prove_with(Proof kind, const std::vector<Claim>& claims);
   void prove_by_basis(Index entry, const std::vector<std::pair<Index, double>>& multipliers);
-  NearestPoint beyond(Index e, double overshoot, double tilt, const Vector& lean, const Matrix& gram) const;
+  // What one round of least-distance solves shares.
+  struct Round {
+    const Frame& frame;
+    double overshoot, tilt, precision;
+    Vector lean;
+    Matrix gram;  // products of rows with rows; may be empty
+  };
+  Round start_round(const Frame& frame, double overshoot, double tilt) const;
+  static NearestPoint beyond(const Round& round, Index e, const std::vector<std::uint8_t>& skip);
   void finish_once(double overshoot, double tilt);
   void maximize_rows();
   std::vector<std::uint8_t> all_but(Index e) const;

@@ -21,6 +21,8 @@ class UnitRows {
   double along(Index id, const double* y) const;                  // unit row . y
   void add_multiple(double factor, Index id, double* y) const;    // y += factor * unit row
   double product(Index id, Index other) const;                    // of two unit rows
+  // A row's coefficients, not of unit length; null for a bound.
+  const double* stored(Index id) const { return is_bound(id) ? nullptr : coefficients(id); }
   // A row without coefficients that nothing satisfies, or -1.
   Index contradiction() const;
 

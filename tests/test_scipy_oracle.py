@@ -19,9 +19,13 @@ MARGIN = 1e-5
 
 
 def layers_of(name, seed):
+    """Uniform weights; "+few": few units of the first layer are live, as after training, though it is wider than the input."""
     rng = np.random.default_rng(seed)
-    widths = [int(w) for w in name.split("-")]
-    return [(rng.uniform(-1, 1, (b, a)) / a**0.5, rng.uniform(-1, 1, b) / a**0.5) for a, b in pairwise(widths)]
+    widths = [int(w) for w in name.removesuffix("+few").split("-")]
+    layers = [(rng.uniform(-1, 1, (b, a)) / a**0.5, rng.uniform(-1, 1, b) / a**0.5) for a, b in pairwise(widths)]
+    if name.endswith("+few"):
+        layers[0] = layers[0][0], layers[0][1] - 0.3
+    return layers
 
 
 def rows_of(layers, x, domain):
@@ -52,7 +56,7 @@ def optimum(c, A, b):
 
 
 def cases():
-    for name in ("6-24-24-3", "16-32-32-32-4", "32-48-48-5", "64-64-64-10"):
+    for name in ("6-24-24-3", "16-32-32-32-4", "32-48-48-5", "64-64-64-10", "24-40-60-60-5+few"):
         for where in ("free", "box"):
             yield pytest.param((name, where), id=f"{name}-{where}")
 
@@ -89,6 +93,18 @@ def test_facets(problem):
         else:
             assert (i in ours) == (distance > 0), f"row {i}: reaches {distance:.2e} beyond its hyperplane"
     assert close <= len(b) // 20
+
+
+def test_redundant_within_the_live_units():
+    """More units than inputs in the first layer: most redundant rows of later layers are so among themselves, and verified."""
+    layers = layers_of("24-40-60-60-5+few", seed=17)
+    x = np.random.default_rng(1).normal(size=24)
+    region = pr.Network.from_arrays(layers).region(x)
+    live = int(region.pattern[:40].sum())
+    assert 0 < live < 24
+    redundant = 160 - sum(len(f.rows) for f in region.facets)
+    assert redundant > 20 and region.stats()["undecided"] == 0
+    region.verify()
 
 
 def test_chebyshev(problem):
