@@ -19,7 +19,7 @@ MARGIN = 1e-5
 
 
 def layers_of(name, seed):
-    """Uniform weights; "+few": few units of the first layer are live, as after training, though it is wider than the input."""
+    """Uniform weights; "+few": few units of the first layer are live, as after training, though there are many."""
     rng = np.random.default_rng(seed)
     widths = [int(w) for w in name.removesuffix("+few").split("-")]
     layers = [(rng.uniform(-1, 1, (b, a)) / a**0.5, rng.uniform(-1, 1, b) / a**0.5) for a, b in pairwise(widths)]
@@ -96,7 +96,7 @@ def test_facets(problem):
 
 
 def test_redundant_within_the_live_units():
-    """More units than inputs in the first layer: most redundant rows of later layers are so among themselves, and verified."""
+    """More units than inputs in the first layer: most redundant rows of later layers are so among themselves."""
     layers = layers_of("24-40-60-60-5+few", seed=17)
     x = np.random.default_rng(1).normal(size=24)
     region = pr.Network.from_arrays(layers).region(x)
