@@ -102,7 +102,7 @@ void register_cell(py::module_& m) {
            py::arg("allow_undecided") = false, py::arg("workers") = 0)
       .def("proposed_facets", [](Cell& c, int workers) { return facets_dict(run([&] { return c.proposed_facets(workers); })); })
       .def("exact_facets", [](Cell& c) { return facets_dict(run([&] { return c.exact_facets(); })); })
-      .def("chebyshev", [](Cell& c) { return ball_dict(*run([&] { return &c.ball(); })); })
+      .def("chebyshev", [](Cell& c) { return ball_dict(*run([&] { return &c.ball(available_cpus()); })); })
       .def("boundedness", [](Cell& c) { return bounds_dict(*run([&] { return &c.bounds(); })); })
       .def("neighbors",
            [](Cell& c) {

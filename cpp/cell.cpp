@@ -180,9 +180,22 @@ const Parts& Cell::fine() {
   return fine_;
 }
 
+class Cell::Threads {
+ public:
+  Threads(RowSystem& rows, int workers) : rows_(rows), before_(rows.workers()) { rows.use_workers(workers); }
+  ~Threads() { rows_.use_workers(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  RowSystem& rows_;
+  int before_;
+};
+
 const Facets& Cell::facets(int workers) {
   if (facets_) return *facets_;
   const Call call(*this, "facets");
+  const Threads threads(rows_, workers);
   ReduceOptions options;
   options.workers = workers;
   options.enclosure = [this]() -> const Enclosure& { return enclosure(); };
@@ -222,9 +235,10 @@ const Enclosure& Cell::enclosure() {
   return bounds_->enclosure;
 }
 
-const Ball& Cell::ball() {
+const Ball& Cell::ball(int workers) {
   if (ball_) return *ball_;
   const Call call(*this, "chebyshev");
+  const Threads threads(rows_, workers);
   return ball_.emplace(find_ball());
 }
 

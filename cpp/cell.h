@@ -80,7 +80,7 @@ class Cell {
   Facets proposed_facets(int workers);
   Facets exact_facets();
   const Facets& decided_facets(int workers);  // throws UndecidedError when a row stayed open
-  const Ball& ball();
+  const Ball& ball(int workers = 1);
   const Boundedness& bounds();
   const Enclosure& enclosure();  // empty when floats do not prove the cell bounded
   struct Neighbors {
@@ -101,6 +101,7 @@ class Cell {
   const std::map<std::string, Tally>& calls() const { return calls_; }
 
  private:
+  class Threads;  // while one lives, rows() may use so many workers
   class Call;  // while one lives, what is decided counts for its name
   Pattern across(const std::vector<Index>& group) const;
   Ball find_ball();

@@ -15,8 +15,9 @@ namespace {
 constexpr double kInf = std::numeric_limits<double>::infinity();
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
-BallProblem ball_problem(const Frame& frame) {
+BallProblem ball_problem(const Frame& frame, int workers) {
   BallProblem p;
+  p.workers = workers;
   p.A = &frame.G;
   p.norms.assign(at(frame.rows()), 1.0);
   p.b = frame.h;
@@ -149,7 +150,7 @@ SlackSum slack_sum_by_basis(const RowSystem& rows, SparseRow& multipliers) {
 
 Vector strict_recession(const RowSystem& rows, const Frame& frame, Vector* general, Vector* lower, Vector* upper) {
   // The same program for the recession cone, cut by |v_k| <= 1: r > 0 at the optimum gives a strict direction.
-  BallProblem p = ball_problem(frame);
+  BallProblem p = ball_problem(frame, rows.workers());
   std::fill(p.b.begin(), p.b.end(), 0.0);
   for (Index k = 0; k < frame.dim; ++k) {
     p.lower[at(k)] = std::isfinite(frame.lower[at(k)]) ? 0.0 : -1.0;
@@ -191,7 +192,7 @@ InteriorPoint interior_by_floats(const RowSystem& rows, const Vector& start) {
       return result;
     }
   Frame frame = make_frame(rows, start);
-  BallProblem p = ball_problem(frame);
+  BallProblem p = ball_problem(frame, rows.workers());
   p.radius_cap = reach(frame);
   // The quick try keeps to a window of the scale of the slacks around the start, so that the point of an unbounded cell
   // does not run away; the full one has the whole space, as proofs of emptiness need.
@@ -269,9 +270,9 @@ double farthest_row(const RowSystem& rows, const Vector& start) {
 }
 
 // The program around x, its slacks known to twice the digits, with the rows of `beyond` turned round.
-BallProblem turned_problem(const Frame& frame, const std::vector<Index>& beyond, Matrix& turned) {
+BallProblem turned_problem(const Frame& frame, const std::vector<Index>& beyond, int workers, Matrix& turned) {
   const auto is_beyond = [&](Index row) { return row >= 0 && std::find(beyond.begin(), beyond.end(), row) != beyond.end(); };
-  BallProblem p = ball_problem(frame);
+  BallProblem p = ball_problem(frame, workers);
   turned = frame.G;
   p.A = &turned;
   for (Index e = 0; e < frame.rows(); ++e) {
@@ -308,7 +309,7 @@ Parts refined_interior(const RowSystem& rows, const Vector& start, const std::ve
   for (int step = 0; step < kSteps; ++step) {
     const Frame frame = make_fine_frame(rows, x);
     Matrix turned;
-    BallProblem p = turned_problem(frame, beyond, turned);
+    BallProblem p = turned_problem(frame, beyond, rows.workers(), turned);
     double least = kInf, size = 0;
     for (const double v : p.b) least = std::min(least, v);
     for (std::size_t k = 0; k < start.size(); ++k) {
@@ -401,7 +402,7 @@ double radius_at(const RowSystem& rows, const Vector& center) {
 // The cap grows from the scale of the nearest wall to that of the farthest, and beyond, while it binds: the solver's
 // accuracy is relative to the slacks it sees, so walls that are much farther away than the ball is large are left out.
 BallResult propose_ball(const RowSystem& rows, const Frame& frame) {
-  BallProblem p = ball_problem(frame);
+  BallProblem p = ball_problem(frame, rows.workers());
   const double farthest = reach(frame);
   double nearest = farthest;
   for (const double v : frame.h) nearest = std::min(nearest, v);
@@ -420,7 +421,7 @@ BallResult propose_ball(const RowSystem& rows, const Frame& frame) {
       for (Index e = 0; e < frame.rows(); ++e)
         if (frame.h[at(e)] < cap * kFar) kept.push_back(e);
       const Matrix near = gather_rows(frame.G, kept);
-      p = ball_problem(frame);
+      p = ball_problem(frame, rows.workers());
       p.A = &near;
       p.norms.assign(kept.size(), 1.0);
       p.b.clear();
@@ -433,7 +434,7 @@ BallResult propose_ball(const RowSystem& rows, const Frame& frame) {
       best.row_multipliers = std::move(all);
       if (small && radius_at(rows, lift_point(rows, frame, best.x, best.r)) > best.r / 2) return best;
     }
-    p = ball_problem(frame);
+    p = ball_problem(frame, rows.workers());
   }
   double cap = 16 * farthest;
   for (int attempt = 0; attempt < 4 && !solve(cap); ++attempt) cap *= 0x1p12;

@@ -220,9 +220,9 @@ Frame make_frame(const RowSystem& rows, const Vector& center, bool allow_first_s
   return ambient_frame(rows, center, slack);
 }
 
-bool make_quotient(const RowSystem& rows, const Vector& center, Frame& out) {
+bool make_quotient(const RowSystem& rows, const Vector& center, Index most, Frame& out) {
   FirstStage stage;
-  if (!find_first_stage(rows, stage) || stage.live.empty()) return false;
+  if (!find_first_stage(rows, stage) || stage.live.empty() || static_cast<Index>(stage.live.size()) > most) return false;
   Matrix one(1, rows.dim());
   std::copy(center.begin(), center.end(), one.data());
   out = Frame{};

@@ -46,8 +46,8 @@ Vector first_stage_lean(const RowSystem& rows, const Frame& frame);
 Frame make_frame(const RowSystem& rows, const Vector& center, bool allow_first_stage = true);
 // The quotient of the first stage, whatever its rank: the rows of later stages and the bounds of the live units in their
 // coordinates, as in a first_stage frame, without the other units and without a way back to x. What is redundant here is
-// redundant in the cell. False where the network does not allow it.
-bool make_quotient(const RowSystem& rows, const Vector& center, Frame& out);
+// redundant in the cell. False where the network does not allow it or more than `most` units are live.
+bool make_quotient(const RowSystem& rows, const Vector& center, Index most, Frame& out);
 // The ambient frame around a sum of doubles, its slacks from double-double: for cells that a double cannot enter. A point
 // y of the frame is center + y, the sum taken exactly.
 Frame make_fine_frame(const RowSystem& rows, const Parts& center);

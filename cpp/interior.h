@@ -15,6 +15,7 @@ struct BallProblem {
   Vector lower, upper;        // k (infinite where free) or empty
   double radius_cap = 0;      // finite always
   Vector start;               // optional start point for x (k or empty)
+  int workers = 1;
 };
 struct BallResult {
   bool converged = false;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pool.h"
+
 namespace pyregions {
 namespace {
 
@@ -31,7 +33,7 @@ double largest_size(const Vector& values) {
 }  // namespace
 
 NormalEquations::NormalEquations(const BallProblem& problem)
-    : rows_(problem.A->rows()), cols_(problem.A->cols()), a_(*problem.A) {
+    : workers_(problem.workers), rows_(problem.A->rows()), cols_(problem.A->cols()), a_(*problem.A) {
   for (Index i = 0; i < rows_; ++i) {
     for (Index j = 0; j < cols_; ++j) a_(i, j) /= problem.norms[i];
     rhs_.push_back(problem.b[i] / problem.norms[i]);
@@ -116,7 +118,7 @@ bool NormalEquations::factor_full(double regularisation) {
     target[cols_] = root_weights_[i];
   }
   if (matrix_.rows() != cols_ + 1) matrix_ = Matrix(cols_ + 1, cols_ + 1);
-  syrk(1.0, scaled_, 0.0, matrix_);
+  syrk(workers_, 1.0, scaled_, 0.0, matrix_);
   double largest = 0;
   for (Index j = 0; j < cols_; ++j) {
     matrix_(j, j) += diagonal_[j];
@@ -144,7 +146,7 @@ bool NormalEquations::factor_low_rank(double regularisation) {
     for (Index i = 0; i < rows_; ++i) target[i] = source[i] * root * root_weights_[i];
   }
   if (matrix_.rows() != rows_) matrix_ = Matrix(rows_, rows_);
-  syrk(1.0, scaled_, 0.0, matrix_);
+  syrk(workers_, 1.0, scaled_, 0.0, matrix_);
   for (Index i = 0; i < rows_; ++i) matrix_(i, i) += 1 + regularisation * matrix_(i, i);
   if (!cholesky(matrix_)) return false;
   column_ = border_;

@@ -35,6 +35,7 @@ class NormalEquations {
   void diagonal_of_bounds();
   double refine(const Vector& right, Vector& z) const;
 
+  int workers_;
   Index rows_, cols_;
   Matrix a_;            // rows divided by their norms
   Matrix transposed_;   // its transpose, kept when the low-rank form is used

@@ -129,6 +129,25 @@ void parallel_for(Index count, int workers, const std::function<void(Index)>& jo
   if (run.error) std::rethrow_exception(run.error);
 }
 
+void gemm(int workers, bool transpose_a, bool transpose_b, double alpha, const Matrix& a, const Matrix& b, double beta, Matrix& c) {
+  constexpr Index kBlock = 128;
+  const Index k = transpose_a ? a.rows() : a.cols();
+  parallel_for((c.rows() + kBlock - 1) / kBlock, workers, [&](Index block) {
+    const Index first = block * kBlock, count = std::min(kBlock, c.rows() - first);
+    gemm(transpose_a, transpose_b, count, c.cols(), k, alpha, transpose_a ? a.data() + first : a.row(first), a.cols(), b.data(), b.cols(), beta,
+         c.row(first), c.cols());
+  });
+}
+
+void syrk(int workers, double alpha, const Matrix& a, double beta, Matrix& c) {
+  constexpr Index kBlock = 128;
+  const Index k = a.cols(), blocks = (k + kBlock - 1) / kBlock;
+  parallel_for(blocks, workers, [&](Index i) {
+    const Index first = (blocks - 1 - i) * kBlock, count = std::min(kBlock, k - first);  // the longest first
+    gemm(true, false, count, first + count, a.rows(), alpha, a.data() + first, k, a.data(), k, beta, c.row(first), k);
+  });
+}
+
 void TaskPool::add(Task task) {
   const std::lock_guard<std::mutex> lock(mutex_);
   queue_.push_back(std::move(task));

@@ -121,6 +121,9 @@ class RowSystem {
 
   Tally& tally() const { return tally_; }
   double exact_budget() const { return exact_budget_; }
+  // Threads that an answer about these rows may use now. No answer depends on it.
+  int workers() const { return workers_; }
+  void use_workers(int workers) { workers_ = workers; }
 
  private:
   // The last rungs, for the rows still open; they and the tally are changed.
@@ -142,6 +145,7 @@ class RowSystem {
   mutable std::map<Index, ExactRow> exact_rows_;
   mutable Tally tally_;
   double exact_budget_;
+  int workers_ = 1;
 };
 
 // ---- certificates

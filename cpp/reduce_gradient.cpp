@@ -44,27 +44,27 @@ Reducer::Whitened Reducer::whiten() const {
     normalise(unit);
     for (int round = 0; round < kWhiteningRounds; ++round) {
       Matrix moment(K, K);
-      gemm(true, false, 1.0, unit, unit, 0.0, moment);
+      gemm(options_.workers, true, false, 1.0, unit, unit, 0.0, moment);
       if (!cholesky(moment)) break;
       for (Index i = 0; i < K; ++i)
         for (Index j = i + 1; j < K; ++j) moment(i, j) = 0;
       if (!invert(moment)) break;
       // moment = L^-1; rows a become a L^-T, points y = L^-T w, as rows y = w L^-1.
       Matrix next(n, K);
-      gemm(false, true, 1.0, unit, moment, 0.0, next);
+      gemm(options_.workers, false, true, 1.0, unit, moment, 0.0, next);
       unit = std::move(next);
       normalise(unit);
       if (transform.empty()) {
         transform = moment;
       } else {
         Matrix product(K, K);
-        gemm(false, false, 1.0, moment, transform, 0.0, product);
+        gemm(options_.workers, false, false, 1.0, moment, transform, 0.0, product);
         transform = std::move(product);
       }
     }
     if (!transform.empty()) {
       Matrix rows(n, K);
-      gemm(false, true, 1.0, polar, transform, 0.0, rows);
+      gemm(options_.workers, false, true, 1.0, polar, transform, 0.0, rows);
       polar = std::move(rows);
       out.to_y = std::move(transform);
     }

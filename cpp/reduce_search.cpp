@@ -98,7 +98,7 @@ void Reducer::shoot_normals() {
         out[e - R - K] = 1;
     }
     Matrix ratios(y.rows(), R);
-    gemm(false, true, 1.0, y, polar_, 0.0, ratios);
+    gemm(options_.workers, false, true, 1.0, y, polar_, 0.0, ratios);
     harvest(y, first_hits(y, ratios));
   }
 }
@@ -221,10 +221,11 @@ std::vector<std::pair<Index, double>> against_extra(const NearestPoint& found, I
 }  // namespace
 
 // A first stage of more units than inputs has no product structure, but rows of later stages act through its live units
-// alone, which are few after training: redundant among themselves is redundant in the cell.
+// alone, which are few after training: redundant among themselves is redundant in the cell. Not worth its solves where they are
+// many.
 void Reducer::prove_in_quotient() {
   Frame quotient;
-  if (frame_.kind != Frame::Kind::ambient || fine_ || !make_quotient(rows_, frame_.center, quotient) || quotient.dim >= frame_.dim) return;
+  if (frame_.kind != Frame::Kind::ambient || fine_ || !make_quotient(rows_, frame_.center, frame_.dim / 2, quotient)) return;
   std::vector<Index> entry_of(s(rows_.size()), -1), tried;
   for (Index e = 0; e < frame_.rows(); ++e) entry_of[s(frame_.row[s(e)])] = e;
   std::vector<std::uint8_t> skip;
