@@ -31,7 +31,7 @@ from pyregions.study import config, data, train
 
 F64 = nets.F64
 DOMAINS = ("R^d", "box", "0.05")
-STAGES = ("group", "prune", "rays", "search", "active_set", "exact")
+STAGES = ("group", "prune", "rays", "quotient", "search", "active_set", "exact")
 GOALS = {("R^d", 256): 30, ("box", 256): 150, ("0.05", 256): 150, ("R^d", 1024): 100}
 
 
