@@ -100,6 +100,11 @@ class CellSplitter {
     Set on;
   };
   struct Node {
+    Node() {
+      constexpr std::size_t kUsual = 24;  // vertices or facets
+      entries.reserve(kUsual);
+      row_of.reserve(kUsual);
+    }
     std::vector<Entry> entries;
     std::vector<std::int32_t> row_of;  // per slot in `used`
     Set used;

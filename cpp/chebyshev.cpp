@@ -288,11 +288,21 @@ BallProblem turned_problem(const Frame& frame, const std::vector<Index>& beyond,
   return p;
 }
 
+// The rows of a program as they change along directions, which have no bounds.
+Matrix along(const Matrix& rows, const Matrix& directions, BallProblem& p) {
+  Matrix changes(rows.rows(), directions.rows());
+  gemm(false, true, 1.0, rows, directions, 0.0, changes);
+  p.lower.clear();
+  p.upper.clear();
+  p.start.assign(at(directions.rows()), 0.0);
+  return changes;
+}
+
 }  // namespace
 
 // Around the best point so far the slacks are known to twice the digits, so the same program for a step from there, in
 // units of what is violated, gives the next digits.
-Parts refined_interior(const RowSystem& rows, const Vector& start, const std::vector<Index>& beyond) {
+Parts refined_interior(const RowSystem& rows, const Vector& start, const std::vector<Index>& beyond, const Matrix* directions) {
   constexpr int kSteps = 5;
   constexpr double kWindow = 0x1p20;  // a step may be this many units long; farther rows do not matter
   const auto accepted = [&](const Parts& point) {
@@ -312,10 +322,9 @@ Parts refined_interior(const RowSystem& rows, const Vector& start, const std::ve
     BallProblem p = turned_problem(frame, beyond, rows.workers(), turned);
     double least = kInf, size = 0;
     for (const double v : p.b) least = std::min(least, v);
-    for (std::size_t k = 0; k < start.size(); ++k) {
-      least = std::min({least, -p.lower[k], p.upper[k]});
-      size = std::max(size, std::fabs(x(0, static_cast<Index>(k))));
-    }
+    for (std::size_t k = 0; k < p.lower.size(); ++k) least = std::min({least, -p.lower[k], p.upper[k]});
+    for (Index k = 0; k < rows.dim(); ++k) size = std::max(size, std::fabs(x(0, k)));
+    if (directions) turned = along(turned, *directions, p);
     const double unit = least < 0 ? -8 * least : std::max(size, 1.0) * 0x1p-58;
     if (!std::isfinite(unit)) return {};
     for (double& v : p.b) v = std::min(v / unit, kWindow);
@@ -326,7 +335,8 @@ Parts refined_interior(const RowSystem& rows, const Vector& start, const std::ve
     const BallResult ball = inscribed_ball(p);
     Parts next(x.rows() + 1, rows.dim());
     std::copy(x.data(), x.data() + x.rows() * x.cols(), next.data());
-    for (Index k = 0; k < rows.dim(); ++k) next(x.rows(), k) = ball.x[at(k)] * unit;
+    if (directions) gemv(true, unit, *directions, ball.x.data(), 0.0, next.row(x.rows()));
+    else for (Index k = 0; k < rows.dim(); ++k) next(x.rows(), k) = ball.x[at(k)] * unit;
     if (!std::all_of(next.row(x.rows()), next.row(x.rows()) + rows.dim(), [](double v) { return std::isfinite(v); })) return {};
     if (ball.r > 0 && accepted(next)) {
       const DyadicVector sum = exact_point(next);

@@ -24,8 +24,10 @@ InteriorPoint interior_point(const RowSystem& rows, const Vector& start, bool st
 
 // A point strictly inside, or strictly beyond exactly the rows of `beyond`, as a sum of doubles, for cells too thin for the
 // first solver: a program for a step from the best point so far, repeated (after Gleixner, Steffy and Wolter, Iterative
-// refinement for linear programming, 2016). Proven; empty when that leads nowhere, which proves nothing.
-Parts refined_interior(const RowSystem& rows, const Vector& start, const std::vector<Index>& beyond = {});
+// refinement for linear programming, 2016). Proven; empty when that leads nowhere, which proves nothing. directions: steps go
+// along these only (M x d), where nothing bounds x itself.
+Parts refined_interior(const RowSystem& rows, const Vector& start, const std::vector<Index>& beyond = {},
+                       const Matrix* directions = nullptr);
 
 struct Ball {
   Vector center;

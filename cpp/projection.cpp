@@ -16,6 +16,7 @@
 #include <cmath>
 
 #include "active_set.h"
+#include "pricing.h"
 
 namespace pyregions {
 namespace {
@@ -28,10 +29,6 @@ constexpr double kNegligible = 0x1p-40;
 constexpr int kStallLimit = 30;
 // Joins after which the updated multipliers are solved for anew: a drift of a few roundings each.
 constexpr int kUnsettled = 8;
-// Violated rows kept for the next steps, and those that are looked at for more before all are: a product with all rows of a
-// large problem costs as much as dozens of steps.
-constexpr std::size_t kCandidates = 32, kPool = 256;
-
 // Kept per thread: fresh pages would cost more than a small solve.
 using Workspace = ActiveSet::Store;
 
@@ -49,19 +46,7 @@ class Solver {
  private:
   enum class Entry { joined, infeasible, unresolvable, restart, limit };
 
-  struct Violated {
-    Index id = -1;
-    double excess = 0;
-  };
-
-  double violation(Index id) const { return unit_.along(id, y_.data()) - unit_.rhs(id); }
   double noise() const;
-  bool counts(Index id, double excess, double rounding) const;
-  Violated worst_bound(double rounding) const;
-  Violated worst_candidate(double rounding) const;
-  Violated price(double rounding);
-  Violated draw(double rounding);
-  Violated keep(std::vector<Violated>& violated);
   Index choose();
   Entry enter(Index id);
   Index blocking_row(double& step) const;
@@ -69,7 +54,6 @@ class Solver {
   bool settle();
   void update_point();
   void watch_progress();
-  void ignore(Index id);
   bool prune_farkas(Index& fixed);
   NearestPoint optimal();
   NearestPoint infeasible(Index fixed);
@@ -81,23 +65,19 @@ class Solver {
   ActiveSet active_;
   Vector& lambda_;  // the multipliers of active_
   int max_iterations_, iterations_ = 0;
-  Vector y_, rows_at_y_;            // A y, as of the last time that all rows were looked at
-  std::vector<Index> candidates_, pool_;   // the rows that were violated most then, few and many
-  std::vector<std::uint8_t> ignored_;
-  bool any_ignored_ = false;
+  Vector y_;
+  Pricing pricing_;
   double best_objective_ = 0;
   int stalled_ = 0, unsettled_ = 0;  // unsettled: joins since multipliers were last solved for
 };
 
 Solver::Solver(const NearestPointProblem& problem, const NearestPointOptions& options, Workspace& workspace)
-    : problem_(problem), options_(options), unit_(problem), active_(unit_, workspace), lambda_(active_.multipliers()) {
+    : problem_(problem), options_(options), unit_(problem), active_(unit_, workspace), lambda_(active_.multipliers()),
+      pricing_(problem, unit_, options.tolerance) {
   const Index given = options.max_iterations;
   max_iterations_ = static_cast<int>(given > 0 ? given : 20 * unit_.cols() + 200);
-  rows_at_y_.assign(static_cast<std::size_t>(unit_.rows()), 0.0);
   y_.assign(static_cast<std::size_t>(unit_.cols()), 0.0);
 }
-
-// --- choosing a violated row ---------------------------------------------------------------------------------------
 
 // Rounding of a product of y with a unit row: w terms lambda_j a_j on the Gram path, K terms of y on the basis path.
 double Solver::noise() const {
@@ -107,83 +87,7 @@ double Solver::noise() const {
   return gamma(static_cast<Index>(active_.size()) + unit_.cols() + 8) * weight;
 }
 
-bool Solver::counts(Index id, double excess, double rounding) const {
-  return excess > options_.tolerance * std::max(1.0, std::fabs(unit_.rhs(id) / unit_.inverse_norm(id))) + rounding &&
-         !(any_ignored_ && ignored_[id]);
-}
-
-// The most violated bound, or the extra row.
-Solver::Violated Solver::worst_bound(double rounding) const {
-  Violated worst;
-  const auto offer = [&](Index id, double excess) {
-    if (excess > worst.excess && counts(id, excess, rounding)) worst = {id, excess};
-  };
-  for (Index k = 0; k < unit_.cols() && problem_.lower; ++k) offer(unit_.lower_id(k), problem_.lower[k] - y_[k]);
-  for (Index k = 0; k < unit_.cols() && problem_.upper; ++k) offer(unit_.upper_id(k), y_[k] - problem_.upper[k]);
-  if (unit_.has_extra()) offer(unit_.extra_id(), violation(unit_.extra_id()));
-  return worst;
-}
-
-Solver::Violated Solver::worst_candidate(double rounding) const {
-  Violated worst;
-  for (const Index id : candidates_) {
-    const double excess = violation(id);
-    if (excess > worst.excess && counts(id, excess, rounding)) worst = {id, excess};
-  }
-  return worst;
-}
-
-// Looks at all rows: the most violated one (the first one when stalled); the next candidates are those violated most.
-Solver::Violated Solver::price(double rounding) {
-  gemv(false, 1.0, *problem_.A, y_.data(), 0.0, rows_at_y_.data());
-  std::vector<Violated> violated;
-  for (Index i = 0; i < unit_.rows(); ++i) {
-    const double excess = (rows_at_y_[i] - problem_.b[i]) * unit_.inverse_norm(i);
-    if (excess > 0 && unit_.live(i) && counts(i, excess, rounding)) violated.push_back({i, excess});
-  }
-  pool_.clear();
-  candidates_.clear();
-  if (violated.empty()) return {};
-  if (stalled_ > kStallLimit) return violated.front();
-  return keep(violated);
-}
-
-// The most violated row; the pool and the candidates are those that come next.
-Solver::Violated Solver::keep(std::vector<Violated>& violated) {
-  const auto more = [](const Violated& a, const Violated& b) { return a.excess != b.excess ? a.excess > b.excess : a.id < b.id; };
-  const std::size_t kept = std::min(violated.size(), kPool), few = std::min(kept, kCandidates);
-  if (kept < violated.size()) std::nth_element(violated.begin(), violated.begin() + static_cast<Index>(kept), violated.end(), more);
-  std::partial_sort(violated.begin(), violated.begin() + static_cast<Index>(few), violated.begin() + static_cast<Index>(kept), more);
-  pool_.clear();
-  for (std::size_t i = 1; i < kept; ++i) pool_.push_back(violated[i].id);
-  candidates_.assign(pool_.begin(), pool_.begin() + static_cast<Index>(few - 1));
-  return violated.front();
-}
-
-// Looks at the pool.
-Solver::Violated Solver::draw(double rounding) {
-  std::vector<Violated> violated;
-  for (const Index id : pool_) {
-    const double excess = violation(id);
-    if (excess > 0 && counts(id, excess, rounding)) violated.push_back({id, excess});
-  }
-  pool_.clear();
-  candidates_.clear();
-  return violated.empty() ? Violated{} : keep(violated);
-}
-
-// A row that is violated much, or -1 when none is: a product with all rows costs more than a step, so the candidates of the
-// last one are used up first.
-Index Solver::choose() {
-  const double rounding = noise();
-  const bool stalled = stalled_ > kStallLimit;
-  const Violated bound = worst_bound(rounding);
-  Violated row = stalled ? Violated{} : worst_candidate(rounding);
-  if (row.id < 0 && !stalled) row = draw(rounding);
-  if (row.id < 0) row = price(rounding);
-  if (bound.id < 0 || row.id < 0) return std::max(bound.id, row.id);
-  return stalled ? std::min(bound.id, row.id) : bound.excess > row.excess ? bound.id : row.id;
-}
+Index Solver::choose() { return pricing_.choose(y_, noise(), stalled_ > kStallLimit); }
 
 // --- steps ---------------------------------------------------------------------------------------------------------
 
@@ -216,7 +120,7 @@ Index Solver::blocking_row(double& step) const {
 }
 
 Solver::Entry Solver::enter(Index id) {
-  double excess = violation(id), multiplier = 0;
+  double excess = pricing_.violation(id, y_), multiplier = 0;
   for (;;) {
     if (++iterations_ > max_iterations_) return Entry::limit;
     const bool told = active_.direction(id);
@@ -286,12 +190,6 @@ void Solver::watch_progress() {
   best_objective_ = std::max(best_objective_, objective);
 }
 
-void Solver::ignore(Index id) {
-  ignored_.resize(static_cast<std::size_t>(unit_.extra_id() + 1), 0);
-  ignored_[id] = 1;
-  any_ignored_ = true;
-}
-
 // --- results -------------------------------------------------------------------------------------------------------
 
 NearestPoint Solver::unfinished() const {
@@ -308,7 +206,7 @@ NearestPoint Solver::unfinished() const {
 
 // One correction by the residual of the active rows: of lambda on the Gram path (y follows), of y on the basis path.
 NearestPoint Solver::optimal() {
-  any_ignored_ = false;
+  pricing_.ignore_none();
   const bool solved = choose() < 0;  // no row was given up that is still violated
   Vector residual(active_.size());
   for (std::size_t i = 0; i < residual.size(); ++i) {
@@ -381,11 +279,8 @@ NearestPoint Solver::run() {
   for (Index id = extra_first ? unit_.extra_id() : choose(); id >= 0 || unsettled_ > 0; id = choose()) {
     const Entry entry = id < 0 ? Entry::joined : enter(id);
     if (entry == Entry::infeasible) return infeasible(id);
-    if (entry == Entry::unresolvable) ignore(id);
-    if (entry == Entry::joined && any_ignored_) {
-      std::fill(ignored_.begin(), ignored_.end(), std::uint8_t{0});
-      any_ignored_ = false;
-    }
+    if (entry == Entry::unresolvable) pricing_.ignore(id);
+    if (entry == Entry::joined) pricing_.ignore_none();
     if (entry == Entry::limit) return unfinished();
     const bool now = id < 0 || entry != Entry::joined || ++unsettled_ >= kUnsettled || stalled_ > kStallLimit;
     if (now && !settle()) return unfinished();

@@ -61,7 +61,11 @@ bool Reducer::settle_by_refinement(Index e, const NearestPoint& nearest) {
     y(0, k) = e < R + K ? frame_.lower[s(k)] : frame_.upper[s(k)];
   }
   const Matrix x = frame_.to_x(y);
-  Parts witness = refined_interior(rows_, Vector(x.data(), x.data() + x.cols()), groups_[s(g)]);
+  const Vector start(x.data(), x.data() + x.cols());
+  // First in the few coordinates of the live units, which move no other unit.
+  Parts witness;
+  if (frame_.kind == Frame::Kind::first_stage && K > 0) witness = refined_interior(rows_, start, groups_[s(g)], &frame_.lift);
+  if (witness.empty()) witness = refined_interior(rows_, start, groups_[s(g)]);
   if (witness.empty()) return false;
   state_[s(g)] = State::facet;
   witness_[s(g)] = std::move(witness);

@@ -38,6 +38,8 @@ browser (.html). Without a box, regions are clipped to a window around their ver
 """
 NETWORK_HELP = "a file that Network.save wrote"
 FORMATS = (".png", ".html")
+# More take minutes and cannot be told apart.
+MOST_DRAWN = 100_000
 
 
 class CommandError(PyregionsError):
@@ -78,6 +80,9 @@ def _add_plot(commands: Any) -> None:
     plot.add_argument("--out", type=Path, required=True, metavar="FILE", help="picture.png or picture.html")
     plot.add_argument("--color", choices=COLORS, default="pattern", help="what colours mean (default: pattern)")
     plot.add_argument("--no-boundary", action="store_true", help="leave the decision boundary out")
+    plot.add_argument(
+        "--most", type=int, default=MOST_DRAWN, metavar="N", help=f"draw no more than N regions (default: {MOST_DRAWN})"
+    )
 
 
 def _add_study(commands: Any) -> None:
@@ -245,7 +250,9 @@ def run_plot(arguments: argparse.Namespace) -> int:
     from .picture_interactive import html
     from .picture_shapes import check_drawable
 
-    out, box = arguments.out, box_of(arguments.box)
+    out, box, most = arguments.out, box_of(arguments.box), arguments.most
+    if most < 1:
+        raise CommandError(f"--most must be at least 1, not {most}")
     if out.suffix.lower() not in FORMATS or out.is_dir():
         raise CommandError(f"--out must be a file that ends in {' or '.join(FORMATS)}, not {str(out)!r}")
     network = load_network(arguments.network)
@@ -254,7 +261,9 @@ def run_plot(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise CommandError(str(error)) from None
     store.ensure_writable(out.parent)
-    regions = _all_regions(network, box)
+    regions = _all_regions(network, box, max_regions=most + 1)
+    if len(regions) > most:
+        raise CommandError(f"there are more than {most} regions: draw a part with --box LOW HIGH, or all with --most N")
     options = {"color": arguments.color, "boundary": not arguments.no_boundary}
     if out.suffix.lower() == ".html":
         page = html(picture.plot_interactive(regions, **options)).encode("utf-8")
@@ -279,11 +288,11 @@ def _check_inputs(network: Network) -> None:
 
 
 def _all_regions(network: Network, box: Box | None, **options: Any) -> RegionComplex:
-    """All regions; what Ctrl-C left incomplete is an interrupt here."""
+    """All regions, or as many as max_regions; what Ctrl-C left incomplete is an interrupt here."""
     from .all_regions import enumerate_regions
 
     regions = enumerate_regions(network, box, **options)
-    if not regions.complete:
+    if not regions.complete and len(regions) < options.get("max_regions", float("inf")):
         raise KeyboardInterrupt
     return regions
 

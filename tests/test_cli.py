@@ -191,6 +191,8 @@ def test_files_that_are_no_networks(command: str, tmp_path: Path, capsys: pytest
         (["count", "{9}", "--verify"], "9 inputs; regions are counted for at most 8"),
         (["plot", "{4}", "--out", "{folder}/picture.png"], "4 inputs; regions are drawn for 1, 2 or 3"),
         (["plot", "{2}", "--out", "{folder}/picture.gif"], ".png or .html"),
+        (["plot", "{2}", "--out", "{folder}/picture.png", "--most", "3"], "more than 3 regions"),
+        (["plot", "{2}", "--out", "{folder}/picture.png", "--most", "0"], "--most must be at least 1, not 0"),
         (["plot", "{2}", "--out", "{folder}"], ".png or .html"),
         (["plot", "{2}", "--out", "{2}/picture.png"], "cannot write to the output folder"),
     ],
