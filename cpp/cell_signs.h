@@ -131,7 +131,7 @@ void CellSplitter<D, W>::keep_signs(Level& level) {
   }
 }
 
-// Their forms side by side, for the signs at new vertices.
+// The candidates' forms side by side, for the signs at new vertices.
 template <int D, int W>
 void CellSplitter<D, W>::gather_candidates(Level& level) {
   const Index width = level.pre->values.cols(), count = static_cast<Index>(level.candidates.size());
@@ -159,9 +159,9 @@ void CellSplitter<D, W>::signs_of_candidates(Level& level, const Node& node, con
   for (const std::uint64_t word : asked) any |= word;
   Words &up = signs_.above, &down = signs_.below, &open = signs_.open;
   for (Words* list : {&up, &down, &open}) list->resize(cut_.size() * words);
-  if (any)
-    form_signs<D>(level.forms, asked.data(), &level.vertices[static_cast<std::size_t>(cut_.front().vertex)], static_cast<Index>(cut_.size()),
-                  up.data(), down.data(), open.data());
+  if (any && !cut_.empty())  // a hyperplane through old vertices alone cuts no edge
+    form_signs<D>(level.forms, asked.data(), &level.vertices[static_cast<std::size_t>(cut_.front().vertex)],
+                  static_cast<Index>(cut_.size()), up.data(), down.data(), open.data());
   for (std::size_t i = 0, at = 0; i < cut_.size(); ++i) {
     const Entry& entry = cut_[i];
     std::uint64_t *above = level.candidate_signs.data() + static_cast<std::size_t>(entry.vertex) * 2 * words, *below = above + words;

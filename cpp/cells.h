@@ -68,7 +68,8 @@ enum class Detail { count, regions, structure, faces };
 struct EnumerationOptions {
   Detail detail = Detail::regions;
   int workers = 1;
-  // At least so many subtrees to begin with, where there are that many; workers that run out of them take parts of others.
+  // At least so many subtrees to begin with, where there are that many; workers that run out of them are given chunks of cells
+  // that others have yet to take to their next stage.
   // The same for any number of workers: what is composed together decides the last digits of what is handed out.
   int jobs = 16;
   Index max_regions = -1;  // stop soon after so many; -1: no limit

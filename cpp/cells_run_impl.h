@@ -1,12 +1,14 @@
 // Layer 4, private to cells*.cpp. Subtrees cut to jobs, shared by threads, their regions put together in order; in sets of
 // one word of facets, and of sixteen where a cell has more than 64.
 //
-// A worker without work takes a chunk of children from one that runs. What is taken was to be composed in products of its
-// own anyway, so that no digit depends on who takes what and when; the order is that of the segments, a list to which every
-// task adds only behind its own.
+// A worker without work is given a chunk of children by one that runs (within the last stage there are none: a network of one
+// stage is shared by the jobs alone). The chunk was to be composed in products of its own anyway, so that no digit depends on
+// who does what and when; the order is that of the segments, a list to which every task adds only behind its own. What is only
+// counted has no order, and its segments are used again.
 #pragma once
 
 #include <deque>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -37,8 +39,10 @@ class TreeRun {
 
  private:
   struct Job {
-    Segment* first;             // its segments end where the next job's begin
-    std::atomic<int> tasks{0};  // not yet done
+    Segment* first;                 // its segments end where the next job's begin
+    std::atomic<int> tasks{0};      // not yet done
+    std::atomic<Index> counted{0};  // by tasks that are done, where regions are only counted
+    std::atomic<bool> left_open{false};
     explicit Job(Segment* segment) : first(segment) {}
   };
 
@@ -52,7 +56,9 @@ class TreeRun {
   void add_task(Subtree<D, W> tree, Segment* segment, std::size_t job);
   Segment* new_segment();
   void report(Outlet<D>& outlet);
+  void finish_task(const Outlet<D>& outlet);
   void finish_job(std::size_t job);
+  bool counting() const { return run_.options.detail == Detail::count; }
   void watch();
   Enumeration collect();
 
@@ -63,6 +69,7 @@ class TreeRun {
   std::atomic<Outlook*> looking_{nullptr};  // the same once it is there, for the thread that watches
   std::mutex mutex_;
   std::deque<Segment> segments_;  // from here on under mutex_
+  std::vector<Segment*> spare_;   // to be used again
   std::tuple<std::vector<std::unique_ptr<CellSplitter<D, 1>>>, std::vector<std::unique_ptr<CellSplitter<D, kWide>>>> idle_;
   EnumerationTally tally_;
 };
@@ -93,6 +100,11 @@ void TreeRun<D>::put_back(std::unique_ptr<CellSplitter<D, W>> splitter) {
 template <int D>
 Segment* TreeRun<D>::new_segment() {
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (!spare_.empty()) {
+    Segment* segment = spare_.back();
+    spare_.pop_back();
+    return segment;
+  }
   segments_.emplace_back();
   return &segments_.back();
 }
@@ -119,15 +131,33 @@ void TreeRun<D>::add_task(Subtree<D, W> tree, Segment* segment, std::size_t job)
   const auto shared = std::make_shared<Subtree<D, W>>(std::move(tree));  // a task can be copied, cells should not be
   pool_.add([this, shared, segment, job] {
     Outlet<D> outlet{this, segment, job};
-    run_here<W>(std::move(*shared), outlet);
+    try {
+      run_here<W>(std::move(*shared), outlet);
+    } catch (...) {
+      run_.control.stop->store(true);  // for the tasks that run
+      throw;
+    }
     report(outlet);
+    finish_task(outlet);
     if (--jobs_[job].tasks == 0) finish_job(job);
   });
 }
 
 template <int D>
+void TreeRun<D>::finish_task(const Outlet<D>& outlet) {
+  if (!counting()) return;
+  Segment& segment = *outlet.segment;
+  jobs_[outlet.job].counted += segment.regions.count;
+  segment.regions.count = 0;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (segment.open.empty()) spare_.push_back(&segment);
+  else jobs_[outlet.job].left_open = true;
+}
+
+template <int D>
 template <int W>
 void TreeRun<D>::give_away(Subtree<D, W> tree, Outlet<D>& outlet) {
+  if (counting()) return add_task<W>(std::move(tree), new_segment(), outlet.job);
   report(outlet);
   Segment *part = new_segment(), *rest = new_segment();
   rest->next = outlet.segment->next;
@@ -141,6 +171,10 @@ void TreeRun<D>::give_away(Subtree<D, W> tree, Outlet<D>& outlet) {
 template <int D>
 void TreeRun<D>::finish_job(std::size_t job) {
   if (!outlook_) return;
+  if (counting()) {
+    if (!jobs_[job].left_open) outlook_->finish(job, jobs_[job].counted);
+    return;
+  }
   const Segment* end = job + 1 < jobs_.size() ? jobs_[job + 1].first : nullptr;
   Index regions = 0;
   for (const Segment* segment = jobs_[job].first; segment != end; segment = segment->next) {
@@ -190,6 +224,11 @@ template <int D>
 Enumeration TreeRun<D>::collect() {
   Enumeration result;
   result.tally = tally_;
+  if (counting()) {
+    for (const Job& job : jobs_) result.regions.count += job.counted;
+    for (Segment& segment : segments_) std::move(segment.open.begin(), segment.open.end(), std::back_inserter(result.open));
+    return result;
+  }
   Index count = 0;
   for (const Segment& segment : segments_) count += segment.regions.count;
   reserve(result.regions, count, words_for(run_.network.units()), D, run_.options.detail);

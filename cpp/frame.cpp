@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 namespace pyregions {
 
@@ -187,6 +188,7 @@ bool Frame::has_bounds() const {
 }
 
 Matrix Frame::to_x(const Matrix& y) const {
+  if (kind == Kind::quotient) throw std::logic_error("a quotient has no way back to x");
   const Index d = static_cast<Index>(center.size());
   Matrix x(y.rows(), d);
   for (Index i = 0; i < y.rows(); ++i) std::copy(center.begin(), center.end(), x.row(i));
@@ -228,6 +230,7 @@ bool make_quotient(const RowSystem& rows, const Vector& center, Index most, Fram
   out = Frame{};
   out.center = center;
   add_quotient(rows, stage, rows.slacks(one).value, out);
+  out.kind = Frame::Kind::quotient;
   return true;
 }
 

@@ -3,7 +3,7 @@
 //
 // ambient: y = x - center. first_stage (all of R^d, first stage of full row rank): y_k = (z_k(x) - z_k(center)) / |w_k|
 // for the units k of the first stage that are live (slope != 0) under the pattern. There the cell is a product: the other
-// first-stage rows are facets for free, and the live ones are plain bounds.
+// first-stage rows are facets for free, and the live ones are plain bounds. quotient: see make_quotient().
 #pragma once
 
 #include <limits>
@@ -14,7 +14,7 @@
 namespace pyregions {
 
 struct Frame {
-  enum class Kind { ambient, first_stage } kind = Kind::ambient;
+  enum class Kind { ambient, first_stage, quotient } kind = Kind::ambient;
   Index dim = 0;
   Vector center;                 // in x
   Matrix G;                      // general rows, normalised to Euclidean length 1 in x (norms[i] = 1 in ball programs)
@@ -31,7 +31,8 @@ struct Frame {
 
   bool has_bounds() const;
   Index rows() const { return G.rows(); }
-  Matrix to_x(const Matrix& y) const;  // M x dim -> M x d
+  // M x dim -> M x d. Not of a quotient, which has no way back; nor can it be recentered.
+  Matrix to_x(const Matrix& y) const;
   // New center at y (strictly inside): shifts h and the bounds.
   void recenter(const Vector& y);
 };

@@ -41,9 +41,9 @@ class TaskPool {
   void work();
   void fail();
 
-  std::mutex mutex_;
+  std::mutex mutex_;  // of all that follows
   std::condition_variable changed_;
-  std::deque<Task> queue_;  // all under mutex_
+  std::deque<Task> queue_;
   std::size_t waiting_ = 0, unfinished_ = 0;
   bool failed_ = false;
   std::atomic<bool> hungry_{false};

@@ -12,8 +12,9 @@ constexpr Index kBatch = 512;      // open rows searched together: ratio and gra
 constexpr Index kTile = 64;         // rows of a batch that one thread takes at a time
 constexpr int kRounds = 48;        // measured: later rounds find less than the least-distance solves cost
 constexpr int kCheck = 6;          // every so many rounds ask whether it pays to go on ...
-constexpr double kYield = 25;      // ... which it does while this over the dimension, at most kMostYield, of the open rows falls:
-constexpr double kMostYield = 0.2;  // a round costs as much as rows times dimension, a solve its cube
+// ... which it does while a share of kYield over the dimension of the open rows falls, or kMostYield: a round costs as much as
+// the rows times the dimension, a least-distance solve the dimension's cube.
+constexpr double kYield = 25, kMostYield = 0.2;
 constexpr double kMargin = 0.01;   // aim this far inside the other rows; thinner facets fall on the way or later
 constexpr int kWhiteningRounds = 3;
 }  // namespace

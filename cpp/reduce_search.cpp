@@ -215,8 +215,9 @@ std::vector<std::pair<Index, double>> against_extra(const NearestPoint& found, I
   std::vector<std::pair<Index, double>> multipliers;
   double own = 0;
   for (const auto& [e, value] : found.multipliers) (e == extra ? own : multipliers.emplace_back(e, value).second) = value;
+  if (!(own > 0)) return {};
   for (auto& entry : multipliers) entry.second /= own;
-  return own > 0 ? multipliers : std::vector<std::pair<Index, double>>{};
+  return multipliers;
 }
 }  // namespace
 
@@ -249,7 +250,7 @@ void Reducer::prove_in_quotient() {
     Claim claim{entry_of[s(quotient.row[s(tried[i])])], {}};
     for (const auto& [j, value] : against_extra(results[i], quotient.rows() + 2 * quotient.dim))
       if (j < quotient.rows()) claim.second.emplace_back(entry_of[s(quotient.row[s(j)])], value);
-    claims.push_back(std::move(claim));
+    if (!claim.second.empty()) claims.push_back(std::move(claim));
   }
   prove_with(Proof::stage, claims);
 }

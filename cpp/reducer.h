@@ -61,7 +61,6 @@ class Reducer {
   bool accept(Index group, const double* x, const double* slack, const double* error) const;
   void accept_fine(const Candidate& candidate);  // where the cell is too thin for plain doubles
   bool violates_only(Index group, const std::vector<int>& signs) const;
-  // Multipliers over entries (scaled so that the claimed entry has 1) -> certificate, checked in batches.
   Whitened whiten() const;
   // The open rows being searched, one per row of the matrices.
   struct Batch {
@@ -73,6 +72,7 @@ class Reducer {
   Batch start_batch(const Whitened& white, std::vector<Index> entries) const;
   void descend(const Whitened& white, Batch& batch, Index first, Index last) const;
   SparseRow to_rows(Index entry, const std::vector<std::pair<Index, double>>& multipliers, Proof kind) const;
+  // Multipliers over entries (scaled so that the claimed entry has 1) -> certificate, checked in batches.
   void prove(const std::vector<Claim>& claims);
   void prove_with(Proof kind, const std::vector<Claim>& claims);
   void prove_by_basis(Index entry, const std::vector<std::pair<Index, double>>& multipliers);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -57,6 +58,38 @@ def test_cells_with_more_facets_than_a_word_has_bits(count):
     assert np.array_equal(one.packed_patterns, many.packed_patterns)
     assert np.array_equal(one.witnesses, many.witnesses, equal_nan=True)
     assert one.verify().proven
+
+
+def test_a_hyperplane_through_old_vertices_alone():
+    """Lines through two corners of a 64-gon cut no edge, in sets of one word and in the wider ones, which are new there."""
+    angles = 2 * np.pi * (np.arange(16) + 0.5) / 64
+    c, s = np.cos(angles), np.sin(angles)
+    sides = np.concatenate([np.stack([x * c, y * s], axis=1) for x in (1, -1) for y in (1, -1)])
+    diagonals = np.zeros((2, 64))
+    diagonals[0, [0, 16]] = diagonals[1, [0, 32]] = 1, -1
+    net = pr.Network.from_arrays([(-sides, np.ones(64)), (diagonals, np.zeros(2)), (np.ones((1, 2)), np.zeros(1))])
+    for workers in (1, 2):
+        found = pr.enumerate_regions(net, pr.Box(-2, 2), workers=workers)
+        assert pr.count_regions(net, pr.Box(-2, 2), workers=workers) == len(found)
+    assert found.verify().proven
+
+
+@pytest.mark.parametrize("seed", range(20, 26))
+def test_integer_weights_on_many_workers(seed):
+    """Coincidences on splitters that have cut nothing yet."""
+    net = cell_cases.engine_net(cell_cases.draw(np.random.default_rng(seed), [2, 10, 10, 1], 1))
+    expected = patterns(pr.enumerate_regions(net, pr.Box(-2, 2), workers=1))
+    for _ in range(10):
+        assert patterns(pr.enumerate_regions(net, pr.Box(-2, 2), workers=3)) == expected
+
+
+def test_counting_takes_no_memory():
+    """However many chunks are handed from one worker to another."""
+    net = net_of((4, 28, 28, 1))
+    expected = pr.count_regions(net, workers=1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert pr.count_regions(net, workers=32) == expected > 300_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB; threads and their cells
 
 
 def test_more_facets_than_any_set_holds():
