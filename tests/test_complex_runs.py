@@ -61,7 +61,7 @@ def test_cells_with_more_facets_than_a_word_has_bits(count):
 
 
 def test_a_hyperplane_through_old_vertices_alone():
-    """Lines through two corners of a 64-gon cut no edge, in sets of one word and in the wider ones, which are new there."""
+    """Lines through two corners of a 64-gon cut no edge, in sets of one word and in the wider ones, new there."""
     angles = 2 * np.pi * (np.arange(16) + 0.5) / 64
     c, s = np.cos(angles), np.sin(angles)
     sides = np.concatenate([np.stack([x * c, y * s], axis=1) for x in (1, -1) for y in (1, -1)])
