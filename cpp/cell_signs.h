@@ -13,13 +13,12 @@ namespace pyregions {
 // floats say. A form that is exactly 0 by structure is 0 everywhere, and so is a unit on its own hyperplane, along which the
 // cell was split before.
 template <int D, int W>
-void CellSplitter<D, W>::signs_of_stage(Level& level, const Node& node, std::size_t vertex, const FormBlock& all,
-                                        const StageSigns& signs) {
+void CellSplitter<D, W>::signs_of_stage(Level& level, const Node& node, std::size_t vertex) {
   const Network::Stage& stage = network_.stages()[static_cast<std::size_t>(level.stage)];
-  const std::size_t words = signs.units.size(), first = vertex * words;
+  const std::size_t words = signs_.units.size(), first = vertex * words;
   std::uint64_t *above = &signs_.above[first], *below = &signs_.below[first], *open = &signs_.open[first];
   Words& zero = open_scratch_;
-  zero = signs.dead;
+  zero = signs_.dead;
   const Set& on = node.entries[vertex].on;
   on.for_each([&](int slot) {
     const Index unit = level.rows[static_cast<std::size_t>(slot)].id - stage.offset;
@@ -30,14 +29,14 @@ void CellSplitter<D, W>::signs_of_stage(Level& level, const Node& node, std::siz
   for (std::size_t k = 0; k < words; ++k) {
     above[k] &= ~zero[k];
     below[k] &= ~zero[k];
-    if (far) open[k] = ~(above[k] | below[k]) & signs.units[k];  // at infinity a sign of 0 says nothing yet
+    if (far) open[k] = ~(above[k] | below[k]) & signs_.units[k];  // at infinity a sign of 0 says nothing yet
     open[k] &= ~zero[k];
     unsettled = unsettled || open[k];
   }
   if (!unsettled) return;
   std::vector<Index> units(static_cast<std::size_t>(stage.width));
   std::iota(units.begin(), units.end(), Index{0});
-  settle(level, static_cast<std::int32_t>(vertex), rows_on(level, node, on), all, units, above, below, open);
+  settle(level, static_cast<std::int32_t>(vertex), rows_on(level, node, on), level.forms, units, above, below, open);
 }
 
 // The units of the stage that cut the cell, into the node's open ones, and the pieces of the others.
@@ -64,7 +63,7 @@ void CellSplitter<D, W>::find_candidates(Level& level, Node& node) {
   any_above.assign(words, 0);
   any_below.assign(words, 0);
   for (std::size_t i = 0, at = 0; i < static_cast<std::size_t>(count); ++i) {
-    signs_of_stage(level, node, i, level.forms, signs);
+    signs_of_stage(level, node, i);
     for (std::size_t k = 0; k < words; ++k, ++at) {
       any_above[k] |= signs.above[at];
       any_below[k] |= signs.below[at];

@@ -213,7 +213,7 @@ class CellSplitter {
   void find_candidates(Level& level, Node& node);
   void check_wanted(const Network::Stage& stage) const;
   void choose_candidates(Level& level, Node& node);
-  void signs_of_stage(Level& level, const Node& node, std::size_t vertex, const FormBlock& all, const StageSigns& signs);
+  void signs_of_stage(Level& level, const Node& node, std::size_t vertex);
   void keep_signs(Level& level);
   void gather_candidates(Level& level);
   void signs_of_candidates(Level& level, const Node& node, const Node& part, Index chosen);

@@ -191,23 +191,17 @@ void TaskPool::work() {
 }
 
 void TaskPool::run(int workers, const std::function<void()>& tick, bool apart) {
-  const auto worker = [&](Index) {
+  const auto guarded = [&](const auto& part) {  // whatever fails ends the workers that wait
     try {
-      work();
-    } catch (...) {
-      fail();
-      throw;
-    }
-  };
-  const auto watch = [&](Index) {
-    try {
-      tick();
+      part();
     } catch (...) {
       fail();
       throw;
     }
     return true;
   };
+  const auto worker = [&](Index) { guarded([&] { work(); }); };
+  const auto watch = [&](Index) { return guarded(tick); };
   const auto clear = [&] {
     queue_.clear();
     unfinished_ = 0;

@@ -247,10 +247,11 @@ void Reducer::prove_in_quotient() {
   std::vector<Claim> claims;
   for (std::size_t i = 0; i < tried.size(); ++i) {
     if (results[i].status != NearestPoint::Status::infeasible) continue;
-    Claim claim{entry_of[s(quotient.row[s(tried[i])])], {}};
-    for (const auto& [j, value] : against_extra(results[i], quotient.rows() + 2 * quotient.dim))
-      if (j < quotient.rows()) claim.second.emplace_back(entry_of[s(quotient.row[s(j)])], value);
-    if (!claim.second.empty()) claims.push_back(std::move(claim));
+    const auto multipliers = against_extra(results[i], quotient.rows() + 2 * quotient.dim);
+    if (multipliers.empty()) continue;
+    claims.emplace_back(entry_of[s(quotient.row[s(tried[i])])], std::vector<std::pair<Index, double>>{});
+    for (const auto& [j, value] : multipliers)  // the bounds of the live units are implied by the signs
+      if (j < quotient.rows()) claims.back().second.emplace_back(entry_of[s(quotient.row[s(j)])], value);
   }
   prove_with(Proof::stage, claims);
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -81,15 +80,6 @@ def test_integer_weights_on_many_workers(seed):
     expected = patterns(pr.enumerate_regions(net, pr.Box(-2, 2), workers=1))
     for _ in range(10):
         assert patterns(pr.enumerate_regions(net, pr.Box(-2, 2), workers=3)) == expected
-
-
-def test_counting_takes_no_memory():
-    """However many chunks are handed from one worker to another."""
-    net = net_of((4, 28, 28, 1))
-    expected = pr.count_regions(net, workers=1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert pr.count_regions(net, workers=32) == expected > 300_000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB; threads and their cells
 
 
 def test_more_facets_than_any_set_holds():
