@@ -8,6 +8,11 @@
 
 namespace pyregions {
 
+template <int D, int W>
+void CellSplitter<D, W>::breathe() const {
+  if (outlet_->run) outlet_->run->breathe();
+}
+
 // One more region, and whether a limit of the run has been reached with it.
 template <int D, int W>
 void CellSplitter<D, W>::count_region() {
@@ -15,6 +20,7 @@ void CellSplitter<D, W>::count_region() {
   if (control_.max_regions < 0 && more < 256) return;
   const Index now = control_.found->fetch_add(more, std::memory_order_relaxed) + more;
   outlet_->reported = count;
+  breathe();
   const bool late = control_.deadline && std::chrono::steady_clock::now() > *control_.deadline;
   if (late || (control_.max_regions >= 0 && now >= control_.max_regions)) control_.stop->store(true, std::memory_order_relaxed);
 }
@@ -38,61 +44,10 @@ void CellSplitter<D, W>::emit(const Level& level, const Node& node, const Words&
   if (structure()) emit_structure(level, node, far);
 }
 
-// The two regions of a cell that one last unit cuts, without building them. False, and nothing handed out, where a point in
-// each is wanted and points_of_both() finds none. (A random descent never comes here: it wants one part only.)
+// A bound from below on the row, or on its negative, at x, whose 1-norm is `length`: its sign certain, its size up to one
+// rounding; not positive where anything overflows.
 template <int D, int W>
-bool CellSplitter<D, W>::emit_both(const Level& level, const Node& node, Index chosen) {
-  const Index unit = level.candidates[static_cast<std::size_t>(chosen)];
-  std::array<double, D> above{}, below{};
-  pattern_of(level, node, pattern_scratch_);
-  if (detail_ != Detail::count && !points_of_both(level, node, unit_row(level, unit), above, below)) return false;
-  const bool above_first = D == 1 && bit(level.candidate_signs.data() + node.entries.front().vertex * 2 * level.words, chosen);
-  for (const bool positive : {above_first, !above_first}) {
-    count_region();
-    if (detail_ == Detail::count) continue;
-    const Index i = network_.stages()[static_cast<std::size_t>(level.stage)].offset + unit;
-    if (positive) set_bit(pattern_scratch_.data(), i);
-    else pattern_scratch_[static_cast<std::size_t>(i >> 6)] &= ~(std::uint64_t{1} << (i & 63));
-    hand_out(pattern_scratch_, true, positive ? above : below);
-  }
-  return true;
-}
-
-// A point on either side of a row that cuts the cell: the mean of the vertices, and from there towards the vertex farthest
-// on the other side, half way beyond the row. False where doubles do not prove that, or the cell is unbounded.
-template <int D, int W>
-bool CellSplitter<D, W>::points_of_both(const Level& level, const Node& node, const VertexRow<D>& row, std::array<double, D>& above,
-                                        std::array<double, D>& below) const {
-  std::array<double, D> mean{};
-  const double share = 1 / static_cast<double>(node.entries.size());
-  double low = 0, high = 0, middle = 0;
-  const Vertex<D>*lowest = nullptr, *highest = nullptr;
-  for (const Entry& entry : node.entries) {
-    const Vertex<D>& v = level.vertices[static_cast<std::size_t>(entry.vertex)];
-    if (v.far) return false;
-    double value = row.c;
-    for (std::size_t k = 0; k < D; ++k) {
-      value += row.a[k] * v.x[k];
-      mean[k] += share * v.x[k];
-    }
-    middle += share * value;
-    if (value > high) high = value, highest = &v;
-    if (value < low) low = value, lowest = &v;
-  }
-  if (!lowest || !highest) return false;
-  const bool mean_above = middle > 0;
-  const double crossing = middle / (middle - (mean_above ? low : high)), step = 0.5 + 0.5 * crossing;
-  const Vertex<D>& end = mean_above ? *lowest : *highest;
-  std::array<double, D>& other = mean_above ? below : above;
-  (mean_above ? above : below) = mean;
-  for (std::size_t k = 0; k < D; ++k) other[k] = mean[k] + step * (end.x[k] - mean[k]);
-  return inside_row(row, true, above.data(), size_of(above)) && inside_row(row, false, below.data(), size_of(below)) &&
-         strictly_inside(level, node, pattern_scratch_, above) && strictly_inside(level, node, pattern_scratch_, below);
-}
-
-// The row certainly has this sign at x, whose 1-norm is `length`.
-template <int D, int W>
-bool CellSplitter<D, W>::inside_row(const VertexRow<D>& row, bool positive, const double* x, double length) {
+double CellSplitter<D, W>::at_least(const VertexRow<D>& row, bool positive, const double* x, double length) {
   double value = row.c, size = std::fabs(row.c);
   for (int k = 0; k < D; ++k) {
     const double product = row.a[static_cast<std::size_t>(k)] * x[k];
@@ -100,7 +55,29 @@ bool CellSplitter<D, W>::inside_row(const VertexRow<D>& row, bool positive, cons
     size += std::fabs(product);
   }
   const double bound = (gamma(D + 2) * size + row.a_error * length + row.c_error) * inflate(D) + underflow(D + 2);
-  return (positive ? value : -value) > bound && std::isfinite(value);
+  return (positive ? value : -value) - bound;
+}
+
+template <int D, int W>
+bool CellSplitter<D, W>::inside_row(const VertexRow<D>& row, bool positive, const double* x, double length) {
+  return at_least(row, positive, x, length) > 0;
+}
+
+// Every facet's row is at least this times the 1-norm of its coefficients at x; 0 where doubles do not prove x inside.
+template <int D, int W>
+double CellSplitter<D, W>::room_at(const Level& level, const Node& node, const Words& pattern, const std::array<double, D>& x) const {
+  const double length = size_of(x);
+  double room = std::numeric_limits<double>::max();
+  for (int w = 0; w < W; ++w)
+    for (std::uint64_t left = node.used.words[static_cast<std::size_t>(w)]; left; left &= left - 1) {
+      const auto slot = static_cast<std::size_t>(64 * w + __builtin_ctzll(left));
+      const VertexRow<D>& row = level.rows[static_cast<std::size_t>(node.row_of[slot])];
+      if (row.m != 0) continue;  // a wall of the simplex is beyond all doubles
+      const double least = at_least(row, row.id < 0 || bit(pattern.data(), row.id), x.data(), length);
+      if (!(least > 0)) return 0;
+      room = std::min(room, least / ((size_of(row.a) + D * row.a_error) * inflate(D) + underflow(1)));
+    }
+  return room * (1 - 4 * kUnit);
 }
 
 template <int D, int W>
@@ -165,6 +142,7 @@ inline void append_key(const std::uint64_t* words, Index count, std::vector<std:
 
 template <int D, int W>
 void CellSplitter<D, W>::emit_structure(const Level& level, const Node& node, bool far) {
+  breathe();
   CellStructure& out = regions().structure;
   const Index words = sign_words(), units = network_.units();
   const auto signs_at = [&](const Entry& entry) { return level.signs.data() + entry.vertex * 2 * words; };

@@ -80,6 +80,7 @@ void CellSplitter<D, W>::explore(std::vector<Cell>& cells, int stage) {
   for (std::size_t begin = 0; begin < cells.size(); begin += kChunk) {
     parents.clear();
     live.clear();
+    if (!parts_) breathe();
     if (!random_ && control_.deadline && std::chrono::steady_clock::now() > *control_.deadline)
       control_.stop->store(true, std::memory_order_relaxed);
     for (std::size_t k = begin; k < std::min(cells.size(), begin + kChunk); ++k) {
@@ -220,8 +221,9 @@ bool CellSplitter<D, W>::split(Level& level, std::size_t index, std::size_t free
     wanted = static_cast<std::int8_t>((*random_)() & 1);
     weight_ *= 2;
   }
-  const bool last = cuts == 1 && level.stage + 1 == stages_;
-  if (last && wanted < 0 && !parts_ && !structure() && emit_both(level, node, chosen)) return false;
+  if (level.stage + 1 == stages_ && !parts_ && !random_ && !structure() &&
+      ((cuts == 1 && emit_last<1>(level, node)) || (cuts == 2 && D > 1 && emit_last<2>(level, node))))
+    return false;
   if (node.used.lowest_free() >= 64 * W) {
     go_wide(level, node);
     return false;

@@ -19,6 +19,9 @@ using Words = std::vector<std::uint64_t>;
 inline Index words_for(Index bits) { return (bits + 63) / 64; }
 inline bool bit(const std::uint64_t* words, Index i) { return words[i >> 6] >> (i & 63) & 1; }
 inline void set_bit(std::uint64_t* words, Index i) { words[i >> 6] |= std::uint64_t{1} << (i & 63); }
+inline void put_bit(std::uint64_t* words, Index i, bool value) {
+  words[i >> 6] = (words[i >> 6] & ~(std::uint64_t{1} << (i & 63))) | std::uint64_t{value} << (i & 63);
+}
 // Adds the bits of a word from bit i on.
 inline void set_word(std::uint64_t* words, Index i, std::uint64_t bits) {
   words[i >> 6] |= bits << (i & 63);

@@ -62,6 +62,49 @@ void CellSplitter<D, W>::clip(Level& level, Node& node, Index k, std::vector<Exa
   std::swap(node, part);
 }
 
+// A bounded box with an interior, whose corners are its bounds themselves; false for any other domain.
+template <int D, int W>
+bool CellSplitter<D, W>::make_box(Level& level, Node& node) {
+  constexpr Index kFirst = D + 1;
+  if (frame_.size() != kFirst + 2 * D || 2 * D > 64 * W) return false;
+  std::array<std::array<int, 2>, D> row_at;  // per coordinate: where it is bounded from below, from above; 0: not
+  row_at.fill({0, 0});
+  std::array<std::array<double, 2>, D> limits{};
+  for (Index k = kFirst; k < frame_.size(); ++k) {
+    const Vector& numbers = frame_.numbers(k);
+    const auto entry = std::find_if(numbers.begin(), numbers.begin() + D, [](double a) { return a != 0; });
+    if (entry == numbers.begin() + D || std::fabs(*entry) != 1 || std::any_of(entry + 1, numbers.begin() + D, [](double a) { return a != 0; }))
+      return false;
+    const auto coordinate = static_cast<std::size_t>(entry - numbers.begin()), side = static_cast<std::size_t>(*entry < 0);
+    if (row_at[coordinate][side] != 0) return false;
+    row_at[coordinate][side] = static_cast<int>(k);
+    limits[coordinate][side] = -numbers[D] * *entry;
+  }
+  for (const auto& [low, high] : limits)
+    if (!(low < high)) return false;
+  for (Index k = kFirst; k < frame_.size(); ++k) {
+    node.used.insert(static_cast<int>(k - kFirst));
+    node.row_of.push_back(take_frame_row(level, k));
+  }
+  const Index words = sign_words();
+  if (structure()) level.signs.assign(static_cast<std::size_t>((Index{2} << D) * words), 0);
+  for (int corner = 0; corner < 1 << D; ++corner) {
+    Vertex<D> v{};
+    Entry entry{corner, {}};
+    for (std::size_t c = 0; c < D; ++c) {
+      const std::size_t side = corner >> c & 1;
+      v.x[c] = limits[c][side];
+      entry.on.insert(row_at[c][side] - static_cast<int>(kFirst));
+    }
+    level.vertices.push_back(v);
+    node.entries.push_back(entry);
+    if (!structure()) continue;
+    for (Index k = 0; k < frame_.size(); ++k)
+      if (k < kFirst || !entry.on.has(static_cast<int>(k - kFirst))) set_bit(level.signs.data() + corner * 2 * words, network_.units() + k);
+  }
+  return true;
+}
+
 template <int D, int W>
 StageCell<D, W> CellSplitter<D, W>::root() {
   Level& level = levels_.back();
@@ -73,9 +116,11 @@ StageCell<D, W> CellSplitter<D, W>::root() {
   level.pattern.assign(static_cast<std::size_t>(words_for(network_.units())), 0);
   level.exact_current = false;
   Node node;
-  std::vector<ExactVertex> points;
-  make_simplex(level, node, points);
-  for (Index k = D + 1; k < frame_.size(); ++k) clip(level, node, k, points);
+  if (!make_box(level, node)) {
+    std::vector<ExactVertex> points;
+    make_simplex(level, node, points);
+    for (Index k = D + 1; k < frame_.size(); ++k) clip(level, node, k, points);
+  }
   Cell cell = by_itself(level, node);
   cell.pattern = level.pattern;
   return cell;

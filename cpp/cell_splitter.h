@@ -166,6 +166,22 @@ class CellSplitter {
     Range found() const { return {pairs.data(), pairs.data() + count}; }
   };
 
+  // The last K units that cut a cell, and for every combination of their signs, a bit each, a point of the cell in it.
+  struct Corner {
+    bool exists = false;
+    std::array<double, D> point{}, inside{};
+    double error = 0;                 // of the point: the closed cell has one within, coordinatewise
+    std::array<double, 2> values{};
+  };
+  template <int K>
+  struct LastCuts {
+    std::array<Index, K> candidates;
+    std::array<VertexRow<D>, K> rows;
+    std::array<double, D> mean{};    // of the vertices
+    std::array<double, K> middle{};  // values there
+    std::array<Corner, std::size_t{1} << K> corners;
+  };
+
   // Signs at vertices, words of each in turn: of all units of a stage, or of the candidates.
   struct StageSigns {
     Words units, dead;  // all units; those that are 0 by structure
@@ -205,6 +221,7 @@ class CellSplitter {
   void take_signs(Level& level, std::int32_t vertex, std::int32_t a, std::int32_t b);
 
   // The beginning.
+  bool make_box(Level& level, Node& node);
   void make_simplex(Level& level, Node& node, std::vector<ExactVertex>& points);
   std::int32_t take_frame_row(Level& level, Index k);
   void clip(Level& level, Node& node, Index k, std::vector<ExactVertex>& points);
@@ -228,13 +245,20 @@ class CellSplitter {
 
   // What is handed out.
   RegionList& regions() { return outlet_->segment->regions; }
+  void breathe() const;
   void count_region();
   void hand_out(const Words& pattern, bool bounded, const std::array<double, D>& witness);
   void emit(const Level& level, const Node& node, const Words& pattern);
-  bool emit_both(const Level& level, const Node& node, Index chosen);
-  bool points_of_both(const Level& level, const Node& node, const VertexRow<D>& row, std::array<double, D>& above,
-                      std::array<double, D>& below) const;
+  template <int K>
+  bool emit_last(const Level& level, const Node& node);
+  template <int K>
+  bool find_corners(const Level& level, const Node& node, LastCuts<K>& cuts);
+  bool find_corners_on_edges(const Level& level, const Node& node, LastCuts<2>& cuts);
+  template <int K>
+  bool find_points(const Level& level, const Node& node, LastCuts<K>& cuts) const;
+  static double at_least(const VertexRow<D>& row, bool positive, const double* x, double length);
   static bool inside_row(const VertexRow<D>& row, bool positive, const double* x, double length);
+  double room_at(const Level& level, const Node& node, const Words& pattern, const std::array<double, D>& x) const;
   static double size_of(const std::array<double, D>& x);
   std::array<double, D> mean_inside(const Level& level, const Node& node, const Words& pattern, bool far) const;
   bool strictly_inside(const Level& level, const Node& node, const Words& pattern, const std::array<double, D>& x) const;
@@ -269,6 +293,8 @@ class CellSplitter {
   std::vector<Vertex<D>> met_vertices_;
   std::vector<std::uint8_t> met_;
   std::vector<std::int8_t> side_;
+  std::vector<std::array<double, 2>> last_values_;
+  std::vector<unsigned> last_combinations_;
   StageSigns signs_;
   Words open_scratch_, pattern_scratch_;
   std::vector<Cell> spare_;  // cells that are done with, for their memory

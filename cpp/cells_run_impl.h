@@ -14,7 +14,7 @@
 #include <stdexcept>
 #include <tuple>
 
-#include "cell_emit.h"
+#include "cell_last_cuts.h"
 #include "cell_outlook.h"
 #include "cells_run.h"
 #include "pool.h"
@@ -31,6 +31,7 @@ class TreeRun {
   Enumeration enumerate();
 
   bool hungry() const { return pool_.hungry(); }
+  void breathe() { pool_.breathe(); }  // to be called now and then by every task
   // The subtree becomes a task; the outlet then leads to what comes after it.
   template <int W>
   void give_away(Subtree<D, W> tree, Outlet<D>& outlet);
@@ -244,7 +245,7 @@ template <int D>
 template <int W>
 Enumeration TreeRun<D>::enumerate() {
   pool_.add([this] { cut<W>(); });
-  pool_.run(run_.options.workers, [this] { watch(); }, run_.tick || run_.control.deadline);
+  pool_.run(run_.options.workers, [this] { watch(); });
   return collect();
 }
 

@@ -1,5 +1,4 @@
-// Layer 0. The threads behind parallel_for, those of one call, jobs handed out in order by a counter; and TaskPool, whose
-// workers are the jobs of such a loop.
+// Layer 0. The threads behind parallel_for, those of one call, jobs handed out in order by a counter; and TaskPool.
 #include "pool.h"
 
 #ifdef __linux__
@@ -12,6 +11,7 @@
 #include <exception>
 #include <mutex>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -155,66 +155,94 @@ void syrk(int workers, double alpha, const Matrix& a, double beta, Matrix& c) {
   });
 }
 
+namespace {
+constexpr std::chrono::milliseconds kAwake{1};
+
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+}  // namespace
+
 void TaskPool::add(Task task) {
   const std::lock_guard<std::mutex> lock(mutex_);
   queue_.push_back(std::move(task));
   ++unfinished_;
   hungry_ = waiting_ > queue_.size();
+  ++changes_;
   changed_.notify_one();
 }
 
-void TaskPool::fail() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  failed_ = true;
-  changed_.notify_all();
+void TaskPool::breathe() {
+  if (!tick_ || std::this_thread::get_id() != caller_ || Clock::now() - last_tick_ < kTick) return;
+  (*tick_)();
+  last_tick_ = Clock::now();
 }
 
-// One worker: until nothing is queued and no other may add anything.
+// A short wait does not sleep: a thread that does may be woken on the processor of the one that wakes it, and stay there
+// behind it for milliseconds while another processor idles.
+void TaskPool::wait(std::unique_lock<std::mutex>& lock) {
+  const auto over = [&] { return error_ || !queue_.empty() || unfinished_ == 0; };
+  for (const auto start = Clock::now(); !over() && Clock::now() - start < kAwake;) {
+    const unsigned seen = changes_;
+    lock.unlock();
+    for (int k = 0; k < 64 && changes_ == seen; ++k) pause();
+    if (changes_ == seen) std::this_thread::yield();
+    lock.lock();
+  }
+  while (!changed_.wait_for(lock, kTick, over)) {
+    lock.unlock();
+    breathe();
+    lock.lock();
+  }
+}
+
+// One worker: until nothing is queued and no other may add anything. Whatever fails ends the others, too.
 void TaskPool::work() {
+  const FloatEnvironment environment;
   std::unique_lock<std::mutex> lock(mutex_);
-  while (true) {
-    ++waiting_;
-    hungry_ = waiting_ > queue_.size();
-    changed_.wait(lock, [&] { return failed_ || !queue_.empty() || unfinished_ == 0; });
-    --waiting_;
-    if (failed_ || queue_.empty()) break;
-    {
-      const Task task = std::move(queue_.front());
+  try {
+    while (true) {
+      ++waiting_;
+      hungry_ = waiting_ > queue_.size();
+      wait(lock);
+      --waiting_;
+      if (error_ || queue_.empty()) return;
+      Task task = std::move(queue_.front());
       queue_.pop_front();
       hungry_ = waiting_ > queue_.size();
       lock.unlock();
       task();
+      task = nullptr;
+      lock.lock();
+      if (--unfinished_ > 0) continue;
+      ++changes_;
+      changed_.notify_all();
     }
-    lock.lock();
-    if (--unfinished_ == 0) changed_.notify_all();
+  } catch (...) {
+    if (!lock.owns_lock()) lock.lock();
+    if (!error_) error_ = std::current_exception();
+    ++changes_;
+    changed_.notify_all();
   }
 }
 
-void TaskPool::run(int workers, const std::function<void()>& tick, bool apart) {
-  const auto guarded = [&](const auto& part) {  // whatever fails ends the workers that wait
-    try {
-      part();
-    } catch (...) {
-      fail();
-      throw;
-    }
-    return true;
-  };
-  const auto worker = [&](Index) { guarded([&] { work(); }); };
-  const auto watch = [&](Index) { return guarded(tick); };
-  const auto clear = [&] {
-    queue_.clear();
-    unfinished_ = 0;
-    failed_ = false;
-    hungry_ = false;
-  };
+void TaskPool::run(int workers, const std::function<void()>& tick) {
+  caller_ = std::this_thread::get_id();
+  tick_ = tick ? &tick : nullptr;
+  last_tick_ = Clock::now();
+  std::vector<std::thread> threads;
   try {
-    parallel_for(std::max(workers, 1), workers, worker, nullptr, tick ? std::function<bool(Index)>(watch) : nullptr, apart);
-  } catch (...) {
-    clear();
-    throw;
+    for (int w = 1; w < workers; ++w) threads.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {  // the system refuses more threads: go on with those we have
   }
-  clear();
+  work();
+  for (std::thread& thread : threads) thread.join();
+  queue_.clear();
+  waiting_ = unfinished_ = 0;
+  hungry_ = false;
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 int available_cpus() {

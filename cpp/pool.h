@@ -3,11 +3,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <mutex>
+#include <thread>
 
 #include "dense.h"
 
@@ -34,19 +37,25 @@ class TaskPool {
   void add(Task task);
   // A worker waits for work, and none is queued for it.
   bool hungry() const { return hungry_.load(std::memory_order_relaxed); }
-  // tick, apart: as for parallel_for.
-  void run(int workers, const std::function<void()>& tick = nullptr, bool apart = false);
+  // On `workers` threads, one of them the calling one. tick (optional) is called there every 50 ms or so, between tasks and
+  // where a long one breathes.
+  void run(int workers, const std::function<void()>& tick = nullptr);
+  void breathe();
 
  private:
   void work();
-  void fail();
+  void wait(std::unique_lock<std::mutex>& lock);
 
+  std::thread::id caller_;
+  const std::function<void()>* tick_ = nullptr;
+  std::chrono::steady_clock::time_point last_tick_;
+  std::atomic<bool> hungry_{false};
+  std::atomic<unsigned> changes_{0};  // of what a worker waits for
   std::mutex mutex_;  // of all that follows
   std::condition_variable changed_;
   std::deque<Task> queue_;
   std::size_t waiting_ = 0, unfinished_ = 0;
-  bool failed_ = false;
-  std::atomic<bool> hungry_{false};
+  std::exception_ptr error_;
 };
 
 // CPUs in the affinity mask of this process.

@@ -375,6 +375,26 @@ def test_boxes_of_all_sizes(dim, sides):
     assert_same_regions(case)
 
 
+@pytest.mark.parametrize("dim", [2, 3, 4])
+@pytest.mark.parametrize("height", [0.25, 1e-3, 2.0**-52, 2.0**-60, 5e-324])
+@pytest.mark.parametrize("slope", [-3.0, 0.5])
+def test_two_hyperplanes_that_meet_at_a_wall(dim, height, slope):
+    """x = 1/2 and y = height + slope (x - 1/2) in the unit cube: four regions if they meet above its floor, else 3."""
+    for sign, expected in ((1, 4), (0, 3), (-1, 3)):
+        W = np.zeros((2, dim))
+        W[0, 0], W[1, 0], W[1, 1] = 1, -slope, 1
+        net = engine_net([(W, [-0.5, slope / 2 - sign * height]), (np.ones((1, 2)), [0.0])])
+        if slope / 2 - sign * height == slope / 2:  # too little for the bias: they meet at the floor
+            expected = 3
+        found = pr.enumerate_regions(net, pr.Box(0, 1))
+        assert len(found) == pr.count_regions(net, pr.Box(0, 1)) == expected
+        known = np.isfinite(found.witnesses).all(axis=1)
+        assert known.all() or height < 2.0**-52
+        assert np.array_equal(pr.patterns(net, found.witnesses[known]).unpack(), found.patterns[known])
+        assert np.all((found.witnesses[known] > 0) & (found.witnesses[known] < 1))
+        found.verify()
+
+
 def test_net_of_the_oracle_is_the_network():
     case = cell_cases.case("leaky", 2)
     assert isinstance(case.oracle, Net) and case.slope

@@ -156,15 +156,30 @@ TEST_CASE("task pool: all tasks once, parts given away, errors and ticks end it"
     CHECK(leaves == 3 * 4096);
     pool.add([] { throw std::runtime_error("a task"); });
     CHECK_THROWS_WITH_AS(pool.run(workers), "a task", std::runtime_error);
+    // A tick comes on the calling thread, whether that waits for a task of another or has the task, which breathes.
+    const auto caller = std::this_thread::get_id();
     std::atomic<bool> stop{false};
-    pool.add([&] {
-      while (!stop) std::this_thread::yield();
+    std::atomic<int> ticks{0}, elsewhere{0};
+    const auto until_stopped = [&] {
+      while (!stop) {
+        pool.breathe();
+        std::this_thread::yield();
+      }
+    };
+    pool.add(until_stopped);
+    pool.run(workers, [&] {
+      elsewhere += std::this_thread::get_id() != caller;
+      stop = ++ticks == 2;
     });
-    const auto tick = [&] {
+    CHECK(ticks == 2);
+    CHECK(elsewhere == 0);
+    stop = false;
+    pool.add(until_stopped);
+    const auto fail = [&] {
       stop = true;
       throw std::logic_error("tick");
     };
-    CHECK_THROWS_AS(pool.run(workers, tick, true), std::logic_error);
+    CHECK_THROWS_AS(pool.run(workers, fail), std::logic_error);
     pool.add([&] { ++leaves; });
     pool.run(workers);
     CHECK(leaves == 3 * 4096 + 1);
