@@ -389,7 +389,7 @@ def test_two_hyperplanes_that_meet_at_a_wall(dim, height, slope):
         found = pr.enumerate_regions(net, pr.Box(0, 1))
         assert len(found) == pr.count_regions(net, pr.Box(0, 1)) == expected
         known = np.isfinite(found.witnesses).all(axis=1)
-        assert known.all() or height < 2.0**-52
+        assert known.all() or height <= 2.0**-52
         assert np.array_equal(pr.patterns(net, found.witnesses[known]).unpack(), found.patterns[known])
         assert np.all((found.witnesses[known] > 0) & (found.witnesses[known] < 1))
         found.verify()
