@@ -77,8 +77,7 @@ bool ActiveSet::direction(Index id) { return on_basis_ ? direction_from_basis(id
 
 bool ActiveSet::direction_from_gram(Index id) {
   const Index w = work_.gram.size();
-  forward_.resize(static_cast<std::size_t>(w));
-  for (Index i = 0; i < w; ++i) forward_[i] = unit_.product(id, rows_[i]);
+  unit_.products(id, rows_, forward_);
   work_.gram.forward(forward_.data());
   distance2_ = 1;
   for (Index i = 0; i < w; ++i) distance2_ -= forward_[i] * forward_[i] / work_.gram.pivot(i);

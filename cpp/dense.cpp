@@ -6,7 +6,12 @@
 #include <algorithm>
 #include <cfenv>
 #include <cmath>
+#include <new>
 #include <stdexcept>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #ifdef __SSE2__
 #include <xmmintrin.h>
@@ -22,6 +27,22 @@ void scipy_dgetri_(const int* n, double* a, const int* lda, const int* pivots, d
 }
 
 namespace pyregions {
+
+void* allocate_bytes(std::size_t bytes) {
+#ifdef __linux__
+  constexpr std::size_t kHuge = std::size_t{1} << 21;
+  if (bytes >= kHuge) {
+    const std::size_t rounded = (bytes + kHuge - 1) / kHuge * kHuge;
+    void* memory = std::aligned_alloc(kHuge, rounded);
+    if (!memory) throw std::bad_alloc();
+    madvise(memory, rounded, MADV_HUGEPAGE);  // a wish: where it is not granted nothing changes
+    return memory;
+  }
+#endif
+  void* memory = std::malloc(std::max(bytes, std::size_t{1}));
+  if (!memory) throw std::bad_alloc();
+  return memory;
+}
 namespace {
 
 // Our parallelism is over jobs; a BLAS that starts threads of its own would oversubscribe the machine and change sums.
@@ -134,6 +155,43 @@ double norm2(const double* x, Index n) {
 void axpy(double alpha, const double* x, double* y, Index n) {
   one_thread();
   if (n > 0) scipy_cblas_daxpy(to_blas(n), alpha, x, 1, y, 1);
+}
+
+namespace {
+
+constexpr Index kLanes = 8;  // partial sums
+using Lanes = double __attribute__((vector_size(sizeof(double) * kLanes), aligned(alignof(double)), may_alias));
+
+inline __attribute__((always_inline)) double total(const Lanes& sums) {
+  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+}  // namespace
+
+PYREGIONS_CLONES void dots(const double* const* x, Index count, const double* y, Index n, double* out) {
+  Index i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const double *a = x[i], *b = x[i + 1], *c = x[i + 2], *d = x[i + 3];
+    Lanes sa{}, sb{}, sc{}, sd{};
+    Index j = 0;
+    for (; j + kLanes <= n; j += kLanes) {
+      const Lanes part = *reinterpret_cast<const Lanes*>(y + j);
+      sa += *reinterpret_cast<const Lanes*>(a + j) * part;
+      sb += *reinterpret_cast<const Lanes*>(b + j) * part;
+      sc += *reinterpret_cast<const Lanes*>(c + j) * part;
+      sd += *reinterpret_cast<const Lanes*>(d + j) * part;
+    }
+    out[i] = total(sa), out[i + 1] = total(sb), out[i + 2] = total(sc), out[i + 3] = total(sd);
+    for (; j < n; ++j)
+      for (Index k = 0; k < 4; ++k) out[i + k] += x[i + k][j] * y[j];
+  }
+  for (; i < count; ++i) {
+    Lanes sum{};
+    Index j = 0;
+    for (; j + kLanes <= n; j += kLanes) sum += *reinterpret_cast<const Lanes*>(x[i] + j) * *reinterpret_cast<const Lanes*>(y + j);
+    out[i] = total(sum);
+    for (; j < n; ++j) out[i] += x[i][j] * y[j];
+  }
 }
 
 // Four at a time: one pass over y instead of four.

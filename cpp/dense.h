@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <vector>
 
@@ -30,6 +31,20 @@ inline double gamma(Index n) { return static_cast<double>(n) * kUnit * (1 + 1e-3
 // a whole smallest normal number each, which is far more and itself no subnormal.
 inline double underflow(Index n) { return static_cast<double>(n) * std::numeric_limits<double>::min(); }
 
+// Memory of large matrices comes in huge pages where the system has them: to fetch it in small ones takes as long as to fill it.
+void* allocate_bytes(std::size_t bytes);  // freed by std::free
+template <class T>
+struct HugeAllocator {
+  using value_type = T;
+  HugeAllocator() = default;
+  template <class U>
+  HugeAllocator(const HugeAllocator<U>&) {}
+  T* allocate(std::size_t n) { return static_cast<T*>(allocate_bytes(n * sizeof(T))); }
+  void deallocate(T* p, std::size_t) { std::free(p); }
+  friend bool operator==(const HugeAllocator&, const HugeAllocator&) { return true; }
+  friend bool operator!=(const HugeAllocator&, const HugeAllocator&) { return false; }
+};
+
 // An owning row-major matrix. Law: row(i)[j] is element (i, j); rows are contiguous, no padding.
 class Matrix {
  public:
@@ -48,7 +63,7 @@ class Matrix {
 
  private:
   Index rows_ = 0, cols_ = 0;
-  std::vector<double> data_;
+  std::vector<double, HugeAllocator<double>> data_;
 };
 
 // C = alpha op(A) op(B) + beta C, op = transpose when the flag is set. C must have the right shape.
@@ -69,6 +84,8 @@ void syrk(double alpha, const Matrix& a, double beta, Matrix& c);
 double dot(const double* x, const double* y, Index n);
 double norm2(const double* x, Index n);
 void axpy(double alpha, const double* x, double* y, Index n);
+// Products of y with rows that lie anywhere, each in one order on every CPU.
+void dots(const double* const* x, Index count, const double* y, Index n, double* out);
 // y += sum of factors[i] * x_i, in this order.
 void add_multiples(const double* const* x, const double* factors, Index count, double* y, Index n);
 

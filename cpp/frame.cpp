@@ -6,6 +6,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "parallel_dense.h"
+
 namespace pyregions {
 
 namespace {
@@ -113,30 +115,41 @@ void add_quotient(const RowSystem& rows, const FirstStage& stage, const Matrix& 
   }
 }
 
-// False when the first stage has no full row rank (numerically) or is no cut.
-bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix& slack, Frame& f) {
-  FirstStage stage;
-  if (!rows.network() || rows.network()->stages().empty() || rows.network()->stages()[0].width > rows.dim() || !find_first_stage(rows, stage))
-    return false;
+// (W W^T)^-1 W for the rows at unit length, none where they have no full row rank numerically.
+Network::StageInverse invert_first_stage(const RowSystem& rows, const FirstStage& stage) {
   const Index n = static_cast<Index>(stage.units.size()), d = rows.dim();
+  Network::StageInverse result{stage.units, {}};
   Matrix w = gather_rows(rows.halfspaces().A, stage.units);
   for (Index i = 0; i < n; ++i) {
     const double s = rows.side(stage.units[at(i)]) / stage.length[at(i)];
     for (Index k = 0; k < d; ++k) w(i, k) *= s;
   }
   Matrix gram(n, n);
-  gemm(false, true, 1.0, w, w, 0.0, gram);
+  gemm(rows.workers(), false, true, 1.0, w, w, 0.0, gram);
   Matrix inverse = gram;
-  if (!cholesky(gram)) return false;
+  if (!cholesky(gram)) return result;
   // The lift below loses twice the digits of the smallest pivot; rows that are dependent exactly leave one of 2^-25 or so.
   for (Index i = 0; i < n; ++i)
-    if (gram(i, i) < 0x1p-18) return false;
-  if (!invert(inverse)) return false;
-  Matrix lift(n, d);  // (W W^T)^-1 W: the columns of the pseudo-inverse as rows
-  gemm(false, false, 1.0, inverse, w, 0.0, lift);
+    if (gram(i, i) < 0x1p-18) return result;
+  if (!invert(inverse)) return result;
+  result.columns = Matrix(n, d);
+  gemm(rows.workers(), false, false, 1.0, inverse, w, 0.0, result.columns);
+  return result;
+}
+
+// False when the first stage has no full row rank (numerically) or is no cut.
+bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix& slack, Frame& f) {
+  FirstStage stage;
+  if (!rows.network() || rows.network()->stages().empty() || rows.network()->stages()[0].width > rows.dim() || !find_first_stage(rows, stage))
+    return false;
+  const Network::StageInverse& inverse =
+      rows.network()->first_stage_inverse([&] { return invert_first_stage(rows, stage); });
+  if (inverse.columns.empty()) return false;
+  if (inverse.units != stage.units) throw std::logic_error("the first stage is not the same for all regions");
   f = Frame{};
   f.center = center;
   add_quotient(rows, stage, slack, f);
+  const Index n = static_cast<Index>(stage.units.size()), d = rows.dim();
   f.lift = Matrix(f.dim, d);
   f.free_lift = Matrix(n - f.dim, d);
   Index next_free = 0, next_live = 0;
@@ -145,7 +158,7 @@ bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix
     if (!is_live) f.free_units.push_back(stage.units[at(i)]);
     double* out = is_live ? f.lift.row(next_live++) : f.free_lift.row(next_free++);
     const double factor = is_live ? 1.0 : 1.0 / stage.length[at(i)];
-    for (Index k = 0; k < d; ++k) out[k] = lift(i, k) * factor;
+    for (Index k = 0; k < d; ++k) out[k] = inverse.columns(i, k) * factor;
   }
   return true;
 }

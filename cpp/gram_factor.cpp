@@ -7,30 +7,7 @@
 namespace pyregions {
 namespace {
 
-constexpr Index kLanes = 8;  // partial sums, so that a sum has one order on every CPU
 constexpr Index kRows = 4;
-using Lanes = double __attribute__((vector_size(sizeof(double) * kLanes), aligned(alignof(double)), may_alias));
-
-inline __attribute__((always_inline)) double total(const Lanes& sums) {
-  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
-}
-
-// Products of x with four rows.
-PYREGIONS_CLONES void products(const double* const* rows, const double* x, Index n, double* out) {
-  Lanes s0{}, s1{}, s2{}, s3{};
-  Index j = 0;
-  const double *r0 = rows[0], *r1 = rows[1], *r2 = rows[2], *r3 = rows[3];
-  for (; j + kLanes <= n; j += kLanes) {
-    const Lanes part = *reinterpret_cast<const Lanes*>(x + j);
-    s0 += *reinterpret_cast<const Lanes*>(r0 + j) * part;
-    s1 += *reinterpret_cast<const Lanes*>(r1 + j) * part;
-    s2 += *reinterpret_cast<const Lanes*>(r2 + j) * part;
-    s3 += *reinterpret_cast<const Lanes*>(r3 + j) * part;
-  }
-  out[0] = total(s0), out[1] = total(s1), out[2] = total(s2), out[3] = total(s3);
-  for (; j < n; ++j)
-    for (Index k = 0; k < kRows; ++k) out[k] += rows[k][j] * x[j];
-}
 
 // x -= sum of factor * row over four rows.
 PYREGIONS_CLONES void subtract(const double* const* rows, const double* factors, Index n, double* x) {
@@ -74,7 +51,7 @@ void GramFactor::forward(double* x) const {
   for (; i + kRows <= size_; i += kRows) {
     const double* rows[kRows] = {row(i), row(i + 1), row(i + 2), row(i + 3)};
     double sums[kRows];
-    products(rows, x, i, sums);
+    dots(rows, kRows, x, i, sums);
     for (Index k = 0; k < kRows; ++k) {
       double value = x[i + k] - sums[k];
       for (Index j = 0; j < k; ++j) value -= rows[k][i + j] * x[i + j];

@@ -97,6 +97,12 @@ class Network {
   void each_stage(const Pattern& p, const std::function<void(int stage, const Affine& rows)>& visit) const;
   // Output map (stage < 0), or the pre-activations of one stage, or (after = true) its activations.
   Affine affine_map(const Pattern& p, int stage = -1, bool after = false) const;
+  // The pseudo-inverse of the first stage's rows, which all regions share: made by the first caller, of any thread, and kept.
+  struct StageInverse {
+    std::vector<Index> units;  // those whose row is not 0
+    Matrix columns;            // units x inputs: its columns, for rows of unit length; empty where the rows are dependent
+  };
+  const StageInverse& first_stage_inverse(const std::function<StageInverse()>& make) const;
   // True when every path from the input to any unit of stages >= first_stage and to the output passes through the node.
   bool is_cut(int node, int first_stage) const;
 

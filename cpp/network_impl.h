@@ -66,7 +66,10 @@ struct NetworkData {
   }
 };
 
-struct Network::Impl : NetworkData {};
+struct Network::Impl : NetworkData {
+  mutable std::once_flag inverse_once;
+  mutable StageInverse inverse;
+};
 
 // The pieces of one hinge node in a pattern, as slopes.
 Slopes held_slopes(const Network::Node& node, const Pattern& p);

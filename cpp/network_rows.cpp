@@ -344,6 +344,11 @@ void Network::each_stage(const Pattern& p, const std::function<void(int stage, c
   });
 }
 
+const Network::StageInverse& Network::first_stage_inverse(const std::function<StageInverse()>& make) const {
+  std::call_once(impl_->inverse_once, [&] { impl_->inverse = make(); });
+  return impl_->inverse;
+}
+
 Network::Affine Network::affine_map(const Pattern& p, int stage, bool after) const {
   impl_->require_finished();
   impl_->require_pattern(p);

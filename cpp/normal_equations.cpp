@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "pool.h"
+#include "parallel_dense.h"
 
 namespace pyregions {
 namespace {

@@ -10,7 +10,6 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <stdexcept>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -84,30 +83,29 @@ void run_here(Run& run, const std::function<bool(Index)>& tick) {
   }
 }
 
+// Threads beside the calling one, which works, too, unless it has to tick.
 void run_threads(Run& run, int workers, const std::function<bool(Index)>& tick) {
   std::vector<std::thread> threads;
   run.running = workers;
+  const int apart = tick ? workers : workers - 1;
   try {
-    for (int w = 0; w < workers; ++w) threads.emplace_back([&run] { run.work(); });
+    for (int w = 0; w < apart; ++w) threads.emplace_back([&run] { run.work(); });
   } catch (...) {  // the system refuses more threads: go on with those we have, or fail if there is none
     const std::lock_guard<std::mutex> lock(run.mutex);
-    run.running -= workers - static_cast<int>(threads.size());
-    if (threads.empty()) throw;
+    run.running -= apart - static_cast<int>(threads.size());
+    if (run.running == 0) throw;
   }
   std::exception_ptr tick_error;
-  {
+  if (!tick) run.work();
+  while (tick) {
     std::unique_lock<std::mutex> lock(run.mutex);
-    while (run.running > 0) {
-      run.ended.wait_for(lock, kTick);
-      if (!tick || tick_error || run.running == 0) continue;
-      lock.unlock();
-      try {
-        if (!tick(run.done)) *run.stop = true;
-      } catch (...) {
-        tick_error = std::current_exception();
-        run.failed = true;
-      }
-      lock.lock();
+    if (run.ended.wait_for(lock, kTick, [&run] { return run.running == 0; })) break;
+    lock.unlock();
+    try {
+      if (!tick_error && !tick(run.done)) *run.stop = true;
+    } catch (...) {
+      tick_error = std::current_exception();
+      run.failed = true;
     }
   }
   for (std::thread& thread : threads) thread.join();
@@ -122,37 +120,12 @@ void parallel_for(Index count, int workers, const std::function<void(Index)>& jo
   Run run(count, job, stop ? stop : &own_stop);
   const int useful = static_cast<int>(std::min<Index>(std::max(workers, 1), count));
   // A single job still goes to a thread when the caller wants ticks and asked for several workers.
-  if (!apart && (workers <= 1 || (useful <= 1 && !tick))) {
+  if (useful <= 1 && !(tick && (apart || workers > 1))) {
     run_here(run, tick);
   } else if (count > 0) {
     run_threads(run, useful, tick);
   }
   if (run.error) std::rethrow_exception(run.error);
-}
-
-namespace {
-constexpr Index kBlock = 128;
-constexpr Index kWorthThreads = Index{1} << 22;  // products of two numbers: less takes no longer than to start threads
-}  // namespace
-
-void gemm(int workers, bool transpose_a, bool transpose_b, double alpha, const Matrix& a, const Matrix& b, double beta, Matrix& c) {
-  const Index m = transpose_a ? a.cols() : a.rows(), k = transpose_a ? a.rows() : a.cols(), n = transpose_b ? b.rows() : b.cols();
-  if (c.rows() != m || c.cols() != n || k != (transpose_b ? b.cols() : b.rows()))
-    throw std::invalid_argument("gemm: shapes do not fit");
-  parallel_for((m + kBlock - 1) / kBlock, m * n * k < kWorthThreads ? 1 : workers, [&](Index block) {
-    const Index first = block * kBlock, count = std::min(kBlock, m - first);
-    gemm(transpose_a, transpose_b, count, n, k, alpha, transpose_a ? a.data() + first : a.row(first), a.cols(), b.data(),
-         b.cols(), beta, c.row(first), n);
-  });
-}
-
-void syrk(int workers, double alpha, const Matrix& a, double beta, Matrix& c) {
-  const Index k = a.cols(), blocks = (k + kBlock - 1) / kBlock;
-  if (c.rows() != k || c.cols() != k) throw std::invalid_argument("syrk: shapes do not fit");
-  parallel_for(blocks, a.rows() * k * k < 2 * kWorthThreads ? 1 : workers, [&](Index i) {
-    const Index first = (blocks - 1 - i) * kBlock, count = std::min(kBlock, k - first);  // the longest first
-    gemm(true, false, count, first + count, a.rows(), alpha, a.data() + first, k, a.data(), k, beta, c.row(first), k);
-  });
 }
 
 namespace {

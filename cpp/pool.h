@@ -24,11 +24,6 @@ namespace pyregions {
 void parallel_for(Index count, int workers, const std::function<void(Index)>& job, std::atomic<bool>* stop = nullptr,
                   const std::function<bool(Index)>& tick = nullptr, bool apart = false);
 
-// C = alpha op(A) op(B) + beta C, and the lower triangle of C = alpha A^T A + beta C, in blocks of rows of C whose size does
-// not depend on the number of workers. What is above the triangle may be overwritten.
-void gemm(int workers, bool transpose_a, bool transpose_b, double alpha, const Matrix& a, const Matrix& b, double beta, Matrix& c);
-void syrk(int workers, double alpha, const Matrix& a, double beta, Matrix& c);
-
 // Tasks of unknown size, for trees: a task that sees the pool hungry gives away a part of itself. Law: run() returns when all
 // tasks are done, those added by others too, or rethrows the first exception of one; the pool is then empty.
 class TaskPool {

@@ -37,6 +37,7 @@ class Pricing {
   Vector rows_at_y_;                      // A y, as of the last time that all rows were looked at
   std::vector<Index> candidates_, pool_;  // the rows that were violated most then, few and many
   std::vector<std::uint8_t> ignored_;     // empty: none
+  mutable Vector at_y_;
 };
 
 }  // namespace pyregions

@@ -319,7 +319,7 @@ void Reducer::verify(const std::vector<Candidate>& candidates) {
     for (const Candidate& candidate : candidates) accept_fine(candidate);
     return;
   }
-  constexpr Index kBatch = 64;
+  constexpr Index kBatch = 32;
   const Index count = static_cast<Index>(candidates.size()), batches = (count + kBatch - 1) / kBatch;
   std::vector<Matrix> points(s(batches));
   std::vector<RowSystem::Slacks> slacks(s(batches));

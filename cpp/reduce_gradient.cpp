@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "parallel_dense.h"
 #include "pool.h"
 #include "reducer.h"
 
@@ -119,7 +120,7 @@ void Reducer::descend(const Whitened& white, Batch& b, Index first, Index last) 
   for (Index i = 0; i < m; ++i)
     for (Index j = 0; j < n; ++j)
       if (white.entry[s(j)] < R) ratios(i, white.entry[s(j)]) = static_cast<double>(excess[s(i * n + j)]) * part[s(j)];
-  const std::vector<Hit> hits = first_hits(y, ratios);
+  const std::vector<Hit> hits = first_hits(1, y, ratios);
   std::copy(hits.begin(), hits.end(), b.hits.begin() + first);
   std::copy(y.data(), y.data() + m * K, b.y.row(first));
   Floats free(s(n));  // how far a product may go without being in excess

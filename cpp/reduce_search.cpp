@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lp.h"
+#include "parallel_dense.h"
 #include "pool.h"
 #include "projection.h"
 #include "reducer.h"
@@ -36,10 +37,12 @@ Vector Reducer::polar_row(Index e) const {
   return row;
 }
 
-std::vector<Reducer::Hit> Reducer::first_hits(const Matrix& y, const Matrix& ratios) const {
+std::vector<Reducer::Hit> Reducer::first_hits(int workers, const Matrix& y, const Matrix& ratios) const {
+  constexpr Index kBlock = 64;
   const Index R = frame_.rows(), K = frame_.dim;
   std::vector<Hit> hits(s(y.rows()));
-  for (Index m = 0; m < y.rows(); ++m) {
+  parallel_for((y.rows() + kBlock - 1) / kBlock, workers, [&](Index block) {
+  for (Index m = block * kBlock; m < std::min(y.rows(), (block + 1) * kBlock); ++m) {
     Hit& hit = hits[s(m)];
     const auto offer = [&hit](Index entry, double ratio) {
       if (ratio > hit.best) {
@@ -60,6 +63,7 @@ std::vector<Reducer::Hit> Reducer::first_hits(const Matrix& y, const Matrix& rat
         offer(R + K + k, v[k] * polar_upper_[s(k)]);
     }
   }
+  });
   return hits;
 }
 
@@ -99,7 +103,7 @@ void Reducer::shoot_normals() {
     }
     Matrix ratios(y.rows(), R);
     gemm(options_.workers, false, true, 1.0, y, polar_, 0.0, ratios);
-    harvest(y, first_hits(y, ratios));
+    harvest(y, first_hits(options_.workers, y, ratios));
   }
 }
 
@@ -148,7 +152,7 @@ void Reducer::harvest_points(const std::vector<const Vector*>& points) {
   Matrix y(static_cast<Index>(points.size()), frame_.dim), ratios(static_cast<Index>(points.size()), frame_.rows());
   for (std::size_t i = 0; i < points.size(); ++i) std::copy(points[i]->begin(), points[i]->end(), y.row(static_cast<Index>(i)));
   gemm(false, true, 1.0, y, polar_, 0.0, ratios);
-  harvest(y, first_hits(y, ratios));
+  harvest(y, first_hits(1, y, ratios));
 }
 
 void Reducer::finish() {
@@ -297,7 +301,7 @@ std::vector<std::pair<Index, double>> Reducer::settle_with_lp(Index e) {
     Matrix y(1, K), ratios(1, R);
     std::copy(lp.x.begin(), lp.x.end(), y.data());
     gemm(false, true, 1.0, y, polar_, 0.0, ratios);
-    harvest(y, first_hits(y, ratios));
+    harvest(y, first_hits(1, y, ratios));
   }
   std::vector<std::pair<Index, double>> multipliers;
   if (!is_open(e) || lp.status != LpResult::Status::optimal) return multipliers;

@@ -54,7 +54,7 @@ class Reducer {
   Vector polar_row(Index entry) const;
   Index global_row(Index entry) const;
   double length(Index entry) const;
-  std::vector<Hit> first_hits(const Matrix& y, const Matrix& ratios) const;
+  std::vector<Hit> first_hits(int workers, const Matrix& y, const Matrix& ratios) const;
   // Turns first hits of the rays y into witnesses of open groups (each group once) and verifies them.
   void harvest(const Matrix& y, const std::vector<Hit>& hits);
   void verify(const std::vector<Candidate>& candidates);

@@ -32,6 +32,14 @@ double UnitRows::along(Index id, const double* y) const {
   return dot(coefficients(id), y, cols_) * inverse_norm(id);
 }
 
+void UnitRows::along(const std::vector<Index>& rows, const double* y, Vector& out) const {
+  gathered_.clear();
+  for (const Index id : rows) gathered_.push_back(problem_.A->row(id));
+  out.resize(rows.size());
+  dots(gathered_.data(), static_cast<Index>(rows.size()), y, cols_, out.data());
+  for (std::size_t i = 0; i < rows.size(); ++i) out[i] *= inverse_norms_[rows[i]];
+}
+
 void UnitRows::add_multiple(double factor, Index id, double* y) const {
   if (is_bound(id)) {
     y[coordinate(id)] += factor * sign(id);
@@ -47,6 +55,21 @@ double UnitRows::product(Index id, Index other) const {
   }
   if (is_row(id) && is_row(other) && problem_.gram) return (*problem_.gram)(id, other) * inverse_norm(id) * inverse_norm(other);
   return along(other, coefficients(id)) * inverse_norm(id);
+}
+
+void UnitRows::products(Index id, const std::vector<Index>& others, Vector& out) const {
+  out.resize(others.size());
+  if (!is_row(id) || !problem_.gram) {
+    for (std::size_t i = 0; i < others.size(); ++i) out[i] = product(id, others[i]);
+    return;
+  }
+  const double *gram = problem_.gram->row(id), *row = problem_.A->row(id), own = inverse_norm(id);
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    const Index other = others[i];
+    if (is_row(other)) out[i] = gram[other] * own * inverse_norms_[other];
+    else if (is_bound(other)) out[i] = sign(other) * row[coordinate(other)] * own;
+    else out[i] = product(id, other);
+  }
 }
 
 Index UnitRows::contradiction() const {

@@ -19,8 +19,11 @@ class UnitRows {
   double inverse_norm(Index id) const;
   double rhs(Index id) const;                                     // of the unit row
   double along(Index id, const double* y) const;                  // unit row . y
+  // The same for many general rows.
+  void along(const std::vector<Index>& rows, const double* y, Vector& out) const;
   void add_multiple(double factor, Index id, double* y) const;    // y += factor * unit row
-  double product(Index id, Index other) const;                    // of two unit rows
+  // Products of one unit row with others.
+  void products(Index id, const std::vector<Index>& others, Vector& out) const;
   // A row's coefficients, not of unit length; null for a bound.
   const double* stored(Index id) const { return is_bound(id) ? nullptr : coefficients(id); }
   // A row without coefficients that nothing satisfies, or -1.
@@ -33,10 +36,13 @@ class UnitRows {
   double sign(Index id) const { return id < rows_ + cols_ ? -1.0 : 1.0; }
   const double* coefficients(Index id) const { return is_row(id) ? problem_.A->row(id) : problem_.extra; }
 
+  double product(Index id, Index other) const;
+
   const NearestPointProblem& problem_;
   Index rows_, cols_;
   Vector inverse_norms_;
   double extra_inverse_norm_ = 0;
+  mutable std::vector<const double*> gathered_;
 };
 
 }  // namespace pyregions

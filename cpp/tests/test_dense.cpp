@@ -9,6 +9,7 @@
 
 #include "dense.h"
 #include "halfspaces.h"
+#include "parallel_dense.h"
 #include "pool.h"
 #include "random_networks.h"
 
