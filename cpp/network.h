@@ -81,6 +81,10 @@ class Network {
   // Pieces held at p: the affine functions of the pattern, evaluated at any point. linear = true drops all biases
   // (points are then directions). tight = true uses elementwise bounds |W||v| instead of norms (twice the cost).
   Values forward_masked(const Pattern& p, const Matrix& points, bool linear = false, bool tight = false) const;
+  // The same many times: what a pattern leaves of the weights, gathered once.
+  struct Held;
+  std::shared_ptr<const Held> hold(const Pattern& p) const;
+  Values forward_held(const Held& held, const Matrix& points) const;
 
   // ---- rows of a pattern, in the coordinates of a root node: value(node) = A y + c where y = value(root).
   struct Affine {

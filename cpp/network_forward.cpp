@@ -40,19 +40,36 @@ struct Weights {
   Vector own_norms;
 };
 
+}  // namespace
+
+// The network under a pattern, or itself.
+struct Network::Held {
+  Held(const NetworkData& network, const Pattern* p, bool tight_bounds, bool gathered);
+
+  const NetworkData& net;
+  bool masked, tight, gather;  // masked: under a pattern
+  std::vector<Slopes> slopes;                 // per hinge node, when held: of the stored units
+  std::vector<std::vector<Index>> live;       // per hinge node, when compact: units whose slope is not 0
+  std::vector<std::vector<Weights>> weights;  // per affine node and term
+
+  bool compact(int n) const { return gather && net.node(n).kind == Kind::hinge; }
+  Index stored(int n) const { return compact(n) ? static_cast<Index>(live[static_cast<std::size_t>(n)].size()) : net.node(n).width; }
+
+ private:
+  void prepare_hinge(int n, const Pattern& p);
+  Weights prepare_weights(int source, const LinearMap& map, const TermData& data) const;
+};
+
+namespace {
+
 class Forward {
  public:
-  Forward(const NetworkData& net, const Pattern* held, bool linear, bool tight, Index points)
-      : net_(net), held_(held), linear_(linear), tight_(tight), gather_(held && points >= kGather) {
-    prepare();
-  }
+  Forward(const Network::Held& held, bool linear)
+      : net_(held.net), held_(held), linear_(linear), blocks_(held.net.nodes.size()) {}
 
   Network::Values run(const Matrix& points);
 
  private:
-  void prepare();
-  void prepare_hinge(int n);
-  Weights prepare_weights(int source, const LinearMap& map, const TermData& data) const;
   void run_block(const Matrix& points, Index first, Index count, Network::Values& out);
   void run_affine(int n, Index count);
   void run_dense(const Weights& weights, int source, Index count, bool first, double inflation, double gamma_k,
@@ -61,71 +78,63 @@ class Forward {
                     double gamma_k, Block& out);
   void run_hinge(int n, Index count);
 
-  const std::vector<Index>& live(int n) const { return live_[static_cast<std::size_t>(n)]; }
-  bool compact(int n) const { return gather_ && net_.node(n).kind == Network::Kind::hinge; }
-  Index stored(int n) const { return compact(n) ? static_cast<Index>(live(n).size()) : net_.node(n).width; }
+  const std::vector<Index>& live(int n) const { return held_.live[static_cast<std::size_t>(n)]; }
   Block& block(int n) { return blocks_[static_cast<std::size_t>(n)]; }
 
   const NetworkData& net_;
-  const Pattern* held_;
-  bool linear_, tight_, gather_;
-  std::vector<Slopes> slopes_;              // per hinge node, when held: of the stored units
-  std::vector<std::vector<Index>> live_;    // per hinge node, when compact: units whose slope is not 0
-  std::vector<std::vector<Weights>> weights_;  // per affine node and term
+  const Network::Held& held_;
+  bool linear_;
   std::vector<Block> blocks_;
   Vector row_, row_err_;  // scratch, one point
 };
 
-void Forward::prepare() {
-  const auto n_nodes = net_.nodes.size();
-  slopes_.resize(n_nodes);
-  live_.resize(n_nodes);
-  weights_.resize(n_nodes);
-  blocks_.resize(n_nodes);
-  for (int n = 1; n < net_.node_count(); ++n) {
-    if (net_.node(n).kind == Network::Kind::hinge) {
-      prepare_hinge(n);
+}  // namespace
+
+Network::Held::Held(const NetworkData& network, const Pattern* p, bool tight_bounds, bool gathered)
+    : net(network), masked(p != nullptr), tight(tight_bounds), gather(masked && gathered), slopes(net.nodes.size()),
+      live(net.nodes.size()), weights(net.nodes.size()) {
+  for (int n = 1; n < net.node_count(); ++n) {
+    if (net.node(n).kind == Kind::hinge) {
+      if (p) prepare_hinge(n, *p);
       continue;
     }
-    for (std::size_t t = 0; t < net_.node(n).terms.size(); ++t) {
-      const Network::Term& term = net_.node(n).terms[t];
-      const TermData& data = *net_.node_data(n).terms[t];
-      weights_[static_cast<std::size_t>(n)].push_back(prepare_weights(term.source, term.map, data));
+    for (std::size_t t = 0; t < net.node(n).terms.size(); ++t) {
+      const Term& term = net.node(n).terms[t];
+      weights[static_cast<std::size_t>(n)].push_back(prepare_weights(term.source, term.map, *net.node_data(n).terms[t]));
     }
   }
 }
 
-void Forward::prepare_hinge(int n) {
-  if (!held_) return;
-  Slopes all = held_slopes(net_.node(n), *held_);
-  if (!gather_) {
-    slopes_[static_cast<std::size_t>(n)] = std::move(all);
+void Network::Held::prepare_hinge(int n, const Pattern& p) {
+  Slopes all = held_slopes(net.node(n), p);
+  if (!gather) {
+    slopes[static_cast<std::size_t>(n)] = std::move(all);
     return;
   }
   for (Index i = 0; i < all.size(); ++i) {
     if (all.slope[at(i)] == 0) continue;
-    live_[static_cast<std::size_t>(n)].push_back(i);
-    slopes_[static_cast<std::size_t>(n)].push_back(all.slope[at(i)]);
+    live[static_cast<std::size_t>(n)].push_back(i);
+    slopes[static_cast<std::size_t>(n)].push_back(all.slope[at(i)]);
   }
 }
 
-Weights Forward::prepare_weights(int source, const LinearMap& map, const TermData& data) const {
+Weights Network::Held::prepare_weights(int source, const LinearMap& map, const TermData& data) const {
   Weights result;
   if (map.kind != LinearMap::Kind::dense) return result;
   result.w = &map.dense;
   result.row_norms = data.row_norms.data();
-  if (tight_) result.magnitudes = &data.magnitudes(map);
-  if (!compact(source) || stored(source) == net_.node(source).width) return result;
+  if (tight) result.magnitudes = &data.magnitudes(map);
+  if (!compact(source) || stored(source) == net.node(source).width) return result;
   const auto columns = [&](const Matrix& w) {
     Matrix kept(w.rows(), stored(source));
     for (Index i = 0; i < w.rows(); ++i) {
-      for (Index r = 0; r < kept.cols(); ++r) kept(i, r) = w(i, live(source)[at(r)]);
+      for (Index r = 0; r < kept.cols(); ++r) kept(i, r) = w(i, live[static_cast<std::size_t>(source)][at(r)]);
     }
     return kept;
   };
   result.own_w = columns(map.dense);
   result.w = nullptr;  // the owned one; a pointer to it would not survive a move
-  if (tight_) {
+  if (tight) {
     result.own_magnitudes = columns(*result.magnitudes);
     result.magnitudes = nullptr;
     return result;
@@ -136,6 +145,8 @@ Weights Forward::prepare_weights(int source, const LinearMap& map, const TermDat
   result.row_norms = nullptr;
   return result;
 }
+
+namespace {
 
 Network::Values Forward::run(const Matrix& points) {
   const Index m = points.rows(), outputs = net_.node(net_.output()).width;
@@ -163,7 +174,7 @@ void Forward::run_block(const Matrix& points, Index first, Index count, Network:
   }
   place(net_.output(), out.out, out.out_err, 0);
   for (int n = 1; n < net_.node_count(); ++n) {
-    if (!block(n).v) block(n).allocate(count, stored(n));
+    if (!block(n).v) block(n).allocate(count, held_.stored(n));
     if (net_.node(n).kind == Network::Kind::affine) {
       run_affine(n, count);
     } else {
@@ -188,7 +199,7 @@ void Forward::run_affine(int n, Index count) {
   for (std::size_t t = 0; t < node.terms.size(); ++t) {
     const Network::Term& term = node.terms[t];
     if (term.map.kind == LinearMap::Kind::dense) {
-      const Weights& weights = weights_[static_cast<std::size_t>(n)][t];
+      const Weights& weights = held_.weights[static_cast<std::size_t>(n)][t];
       run_dense(weights, term.source, count, t == 0, inflation, gamma_k, out);
     } else {
       run_diagonal(term.source, term.map, *data.terms[t], count, t == 0, gamma_k, out);
@@ -205,10 +216,10 @@ void Forward::run_dense(const Weights& weights, int source, Index count, bool fi
                         Block& out) {
   const Block& in = block(source);
   const Matrix& w = weights.w ? *weights.w : weights.own_w;
-  const Index width = stored(source);
+  const Index width = held_.stored(source);
   const double beta = first ? 0.0 : 1.0;
   gemm(false, true, count, w.rows(), width, 1.0, in.v, in.stride, w.data(), width, beta, out.v, out.stride);
-  if (tight_) {
+  if (held_.tight) {
     const Matrix& magnitudes = weights.magnitudes ? *weights.magnitudes : weights.own_magnitudes;
     Matrix rho(count, width);
     for (Index m = 0; m < count; ++m) {
@@ -235,7 +246,7 @@ void Forward::run_diagonal(int source, const LinearMap& map, const TermData& dat
   row_err_.assign(at(width), 0.0);
   for (Index m = 0; m < count; ++m) {
     const double *x = in.v + m * in.stride, *d = in.e + m * in.stride;
-    if (compact(source)) {
+    if (held_.compact(source)) {
       for (std::size_t r = 0; r < live(source).size(); ++r) {
         row_[at(live(source)[r])] = x[r];
         row_err_[at(live(source)[r])] = d[r];
@@ -252,18 +263,18 @@ void Forward::run_hinge(int n, Index count) {
   const Network::Node& node = net_.node(n);
   const NodeData& data = net_.node_data(n);
   const Block &in = block(node.source), &out = block(n);
-  const Slopes& slopes = slopes_[static_cast<std::size_t>(n)];
-  const Index width = stored(n);
+  const Slopes& slopes = held_.slopes[static_cast<std::size_t>(n)];
+  const Index width = held_.stored(n);
   row_.resize(at(width));
   row_err_.resize(at(width));
   for (Index m = 0; m < count; ++m) {
     const double *z = in.v + m * in.stride, *d = in.e + m * in.stride;
     double *v = out.v + m * out.stride, *e = out.e + m * out.stride;
-    if (!held_) {
+    if (!held_.masked) {
       hinge(z, d, data.low, data.high, v, e, width);
       continue;
     }
-    if (gather_) {
+    if (held_.gather) {
       for (std::size_t r = 0; r < live(n).size(); ++r) {
         row_[r] = z[live(n)[r]];
         row_err_[r] = d[live(n)[r]];
@@ -287,13 +298,24 @@ void require_points(const NetworkData& net, const Matrix& points) {
 
 Network::Values Network::forward(const Matrix& points) const {
   require_points(*impl_, points);
-  return Forward(*impl_, nullptr, false, false, points.rows()).run(points);
+  return Forward(Held(*impl_, nullptr, false, false), false).run(points);
 }
 
 Network::Values Network::forward_masked(const Pattern& p, const Matrix& points, bool linear, bool tight) const {
   require_points(*impl_, points);
   impl_->require_pattern(p);
-  return Forward(*impl_, &p, linear, tight, points.rows()).run(points);
+  return Forward(Held(*impl_, &p, tight, points.rows() >= kGather), linear).run(points);
+}
+
+std::shared_ptr<const Network::Held> Network::hold(const Pattern& p) const {
+  impl_->require_finished();
+  impl_->require_pattern(p);
+  return std::make_shared<const Held>(*impl_, &p, false, true);
+}
+
+Network::Values Network::forward_held(const Held& held, const Matrix& points) const {
+  require_points(*impl_, points);
+  return Forward(held, false).run(points);
 }
 
 }  // namespace pyregions

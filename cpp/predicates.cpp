@@ -120,7 +120,7 @@ const std::vector<std::uint8_t>& RowSystem::zero_rows() const {
   return zero_;
 }
 
-RowSystem::Slacks RowSystem::slacks(const Matrix& points, bool linear, bool tight) const {
+RowSystem::Slacks RowSystem::slacks(const Matrix& points, bool linear, bool tight, const Network::Held* held) const {
   const Index m = points.rows(), n = size(), d = dim();
   Slacks result{Matrix(m, n), Matrix(m, n)};
   for (Index first = 0; first < m; first += kBlock) {
@@ -128,7 +128,8 @@ RowSystem::Slacks RowSystem::slacks(const Matrix& points, bool linear, bool tigh
     Matrix block(count, d);
     std::copy(points.row(first), points.row(first) + count * d, block.data());
     if (units_ > 0) {
-      const Network::Values v = network_->forward_masked(pattern_, block, linear, tight);
+      const Network::Values v =
+          held ? network_->forward_held(*held, block) : network_->forward_masked(pattern_, block, linear, tight);
       for (Index i = 0; i < count; ++i)
         for (Index u = 0; u < units_; ++u) {
           result.value(first + i, u) = pattern_[at(u)] ? v.pre(i, u) : -v.pre(i, u);

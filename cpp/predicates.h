@@ -92,7 +92,8 @@ class RowSystem {
   struct Slacks {
     Matrix value, error;
   };
-  Slacks slacks(const Matrix& points, bool linear = false, bool tight = false) const;
+  // held: of the network and the pattern, where many calls follow each other (not linear or tight then).
+  Slacks slacks(const Matrix& points, bool linear = false, bool tight = false, const Network::Held* held = nullptr) const;
   // Exact signs of all slacks at one point.
   std::vector<int> slack_signs(const double* point, bool linear = false) const;
   // True when every nonzero row is strictly slack at the point (an interior witness), decided by the ladder.

@@ -173,6 +173,7 @@ Reducer::Reducer(const RowSystem& rows, const Parts& center, const ReduceOptions
       options_(options),
       center_(center),
       fine_(needs_more_digits(rows, center)),
+      held_(rows.units() > 0 ? rows.network()->hold(rows.pattern()) : nullptr),
       frame_(fine_ ? make_fine_frame(rows, center) : make_frame(rows, Vector(center.row(0), center.row(0) + rows.dim()))) {
   Grouping grouping = group_rows(rows);
   groups_ = std::move(grouping.groups);
@@ -251,7 +252,7 @@ void Reducer::free_units() {
     const Index block = std::min<Index>(128, count - first);
     Matrix points(block, rows_.dim());
     std::copy(x.row(first), x.row(first) + block * rows_.dim(), points.data());
-    const RowSystem::Slacks sl = options_.certify ? rows_.slacks(points) : RowSystem::Slacks{};
+    const RowSystem::Slacks sl = options_.certify ? rows_.slacks(points, false, false, held_.get()) : RowSystem::Slacks{};
     for (Index i = 0; i < block; ++i) {
       const Index g = group_of_row[s(frame_.free_units[s(first + i)])];
       if (options_.certify && !accept(g, points.row(i), sl.value.row(i), sl.error.row(i))) continue;
@@ -331,7 +332,7 @@ void Reducer::verify(const std::vector<Candidate>& candidates) {
       std::copy(from.begin(), from.end(), y.row(i));
     }
     points[s(batch)] = frame_.to_x(y);
-    if (options_.certify) slacks[s(batch)] = rows_.slacks(points[s(batch)]);
+    if (options_.certify) slacks[s(batch)] = rows_.slacks(points[s(batch)], false, false, held_.get());
   });
   for (Index i = 0; i < count; ++i) {
     const Index g = candidates[s(i)].group, r = i % kBatch;

@@ -17,11 +17,10 @@ constexpr int kCheck = 6;          // every so many rounds ask whether it pays t
 // the rows times the dimension, a least-distance solve the dimension's cube.
 constexpr double kYield = 25, kMostYield = 0.2;
 constexpr double kMargin = 0.01;   // aim this far inside the other rows; thinner facets fall on the way or later
-constexpr int kWhiteningRounds = 3;
 }  // namespace
 
-// Facets are invariant under linear maps. Rows of trained networks share a mean direction, along which gradients crawl;
-// a few rounds of "divide by the square root of the rows' second moment, renormalise" spread them. Where bounds close
+// Facets are invariant under linear maps. Rows of trained networks share a mean direction, along which gradients crawl; to
+// divide by the square root of their second moment spreads them (once: more often costs more than it gains). Where bounds close
 // every coordinate (a box) the coordinates are good already, and bounds stay cheap.
 Reducer::Whitened Reducer::whiten() const {
   const Index R = frame_.rows(), K = frame_.dim;
@@ -42,33 +41,18 @@ Reducer::Whitened Reducer::whiten() const {
     }
   };
   if (out.with_bounds && n >= K) {
-    Matrix unit = polar, transform;
+    Matrix unit = polar, moment(K, K);
     normalise(unit);
-    for (int round = 0; round < kWhiteningRounds; ++round) {
-      Matrix moment(K, K);
-      gemm(options_.workers, true, false, 1.0, unit, unit, 0.0, moment);
-      if (!cholesky(moment)) break;
+    gemm(options_.workers, true, false, 1.0, unit, unit, 0.0, moment);
+    if (cholesky(moment)) {
       for (Index i = 0; i < K; ++i)
         for (Index j = i + 1; j < K; ++j) moment(i, j) = 0;
-      if (!invert(moment)) break;
-      // moment = L^-1; rows a become a L^-T, points y = L^-T w, as rows y = w L^-1.
-      Matrix next(n, K);
-      gemm(options_.workers, false, true, 1.0, unit, moment, 0.0, next);
-      unit = std::move(next);
-      normalise(unit);
-      if (transform.empty()) {
-        transform = moment;
-      } else {
-        Matrix product(K, K);
-        gemm(options_.workers, false, false, 1.0, moment, transform, 0.0, product);
-        transform = std::move(product);
+      // moment = L^-1: rows a become a L^-T, points y = L^-T w, as rows y = w L^-1.
+      if (invert(moment)) {
+        gemm(options_.workers, false, true, 1.0, polar, moment, 0.0, unit);
+        polar = std::move(unit);
+        out.to_y = std::move(moment);
       }
-    }
-    if (!transform.empty()) {
-      Matrix rows(n, K);
-      gemm(options_.workers, false, true, 1.0, polar, transform, 0.0, rows);
-      polar = std::move(rows);
-      out.to_y = std::move(transform);
     }
   }
   for (Index i = 0; i < n; ++i) out.reach.push_back(1 / norm2(polar.row(i), K));

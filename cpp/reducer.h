@@ -106,6 +106,7 @@ class Reducer {
   const ReduceOptions& options_;
   Parts center_;
   bool fine_;  // slacks at the centre, and sums of it and y, need more digits than a double has
+  std::shared_ptr<const Network::Held> held_;  // null without units
   Frame frame_;
   Matrix polar_;                       // R x K; zero rows for entries that stand back for their group
   Vector polar_lower_, polar_upper_;   // 1 / distance to the bound, 0 where there is none
