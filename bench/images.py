@@ -142,6 +142,24 @@ def ball_line(name: str, net: Any, points: F64) -> str:
     return f"{name:<24}ball in [0, 1]^d: {cost}"
 
 
+def verify_line(name: str, net: Any, x: F64) -> str:
+    """Every claim about one region replayed without solvers: in R^d with class boundaries, in the box with the ball."""
+    parts = []
+    for domain in ("R^d", "box"):
+        _, region = facets_of(net, x, domain)
+        assert region.is_bounded == (domain == "box")
+        if domain == "box":
+            assert region.chebyshev.radius > 0
+        else:
+            region.decision_boundaries()
+        start = time.perf_counter()
+        counts = region.verify().counts
+        spent = time.perf_counter() - start
+        assert counts["facets"] == len(region.facets), counts
+        parts.append(f"{domain} {counts['facets']} facets and {counts['redundant']} redundant groups in {spent:.1f} s")
+    return f"{name:<24}verify(): {', '.join(parts)}"
+
+
 ALL_PARTS = ("facets", "boundedness", "decision_boundaries", "neighbors")
 
 
@@ -220,6 +238,7 @@ def main() -> None:
                 print(facet_line(name, net, points[:few], domain, width), flush=True)
             if width == 256:
                 print(ball_line(name, net, points[:3]), flush=True)
+                print(verify_line(name, net, points[0]), flush=True)
                 print(*batch_lines(name, net, points, arguments.batch), sep="\n", flush=True)
                 print(*nearby_lines(name, net, points), sep="\n", flush=True)
                 if not arguments.no_peer and peers.installed("daqp"):

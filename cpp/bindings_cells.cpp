@@ -72,7 +72,8 @@ py::dict enumeration_dict(Enumeration&& found, Detail detail, Index units, Index
     std::copy(found.open[k].begin(), found.open[k].end(), open.mutable_data() + static_cast<py::ssize_t>(k) * units);
   out["open"] = open;
   out["tally"] = py::dict(py::arg("signs") = found.tally.signs, py::arg("exact_signs") = found.tally.exact_signs,
-                          py::arg("vertices") = found.tally.vertices, py::arg("exact_vertices") = found.tally.exact_vertices);
+                          py::arg("vertices") = found.tally.vertices, py::arg("exact_vertices") = found.tally.exact_vertices,
+                          py::arg("last_cuts") = found.tally.last_cuts);
   if (detail != Detail::count) {
     out["patterns"] = taken(std::move(found.regions.patterns), {count, static_cast<py::ssize_t>(words_for(units))});
     out["witnesses"] = taken(std::move(found.regions.witnesses), {count, static_cast<py::ssize_t>(dim)});

@@ -102,7 +102,8 @@ template <int D, int W>
 void CellSplitter<D, W>::take_signs(Level& level, std::int32_t vertex, std::int32_t a, std::int32_t b) {
   const auto merge = [&](Words& signs, Index words) {
     std::uint64_t* out = signs.data() + vertex * 2 * words;
-    for (Index k = 0; k < 2 * words; ++k) out[k] = signs[static_cast<std::size_t>(a * 2 * words + k)] | signs[static_cast<std::size_t>(b * 2 * words + k)];
+    const std::uint64_t *at_a = signs.data() + a * 2 * words, *at_b = signs.data() + b * 2 * words;
+    for (Index k = 0; k < 2 * words; ++k) out[k] = at_a[k] | at_b[k];
   };
   merge(level.candidate_signs, level.words);
   if (structure()) merge(level.signs, sign_words());

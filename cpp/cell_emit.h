@@ -87,18 +87,10 @@ double CellSplitter<D, W>::size_of(const std::array<double, D>& x) {
   return length;
 }
 
-// Every facet's row certainly has its inner sign at x: the facets are all of the cell, so x is strictly inside.
+// The facets are all of the cell.
 template <int D, int W>
 bool CellSplitter<D, W>::strictly_inside(const Level& level, const Node& node, const Words& pattern, const std::array<double, D>& x) const {
-  const double length = size_of(x);
-  for (int w = 0; w < W; ++w)
-    for (std::uint64_t left = node.used.words[static_cast<std::size_t>(w)]; left; left &= left - 1) {
-      const auto slot = static_cast<std::size_t>(64 * w + __builtin_ctzll(left));
-      const VertexRow<D>& row = level.rows[static_cast<std::size_t>(node.row_of[slot])];
-      // A wall of the simplex is beyond all doubles.
-      if (row.m == 0 && !inside_row(row, row.id < 0 || bit(pattern.data(), row.id), x.data(), length)) return false;
-    }
-  return true;
+  return room_at(level, node, pattern, x) > 0;
 }
 
 // The mean of the vertices, those at infinity at a finite distance that grows until the point is inside; NaN if it is not.
@@ -224,7 +216,7 @@ void CellSplitter<D, W>::emit_faces(const Level& level, const Node& node, const 
       std::fill(signs.begin(), signs.end(), 0);
       for (const std::int32_t i : face)
         for (Index k = 0; k < 2 * words; ++k)
-          signs[static_cast<std::size_t>(k)] |= level.signs[static_cast<std::size_t>(node.entries[static_cast<std::size_t>(i)].vertex * 2 * words + k)];
+          signs[static_cast<std::size_t>(k)] |= level.signs.data()[node.entries[static_cast<std::size_t>(i)].vertex * 2 * words + k];
       append_key(signs.data(), 2 * words, out.face_keys);
       out.face_dimensions.push_back(static_cast<std::uint8_t>(dimension));
       std::vector<FaceVertices> parts = facets_of(face, facets);

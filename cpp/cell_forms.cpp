@@ -31,8 +31,8 @@ PYREGIONS_CLONES double largest(const double* x, Index n) {
 }
 
 // Slopes of units by the bits of a pattern from `offset` on.
-PYREGIONS_CLONES void choose_slopes(const std::uint64_t* pattern, Index offset, const double* low, const double* high, double* __restrict__ out,
-                                    Index n) {
+PYREGIONS_CLONES void choose_slopes(const std::uint64_t* pattern, Index offset, const double* low, const double* high,
+                                    double* __restrict__ out, Index n) {
   for (Index j = 0; j < n; ++j) out[j] = bit(pattern, offset + j) ? high[j] : low[j];
 }
 

@@ -24,12 +24,19 @@ bool CellSplitter<D, W>::emit_last(const Level& level, const Node& node) {
     cuts.candidates[u] = next++;
     if ((*fixed_)[static_cast<std::size_t>(cuts.rows[u].id)] >= 0) return false;
   }
+  if (K == 1 && detail_ == Detail::count) {
+    ++tally_.last_cuts;
+    count_region();
+    count_region();
+    return true;
+  }
   if (!find_corners(level, node, cuts)) return false;
   if constexpr (K == 2)
     if (!find_corners_on_edges(level, node, cuts)) return false;
   pattern_of(level, node, pattern_scratch_);
   if (detail_ != Detail::count && !find_points(level, node, cuts)) return false;
-  const unsigned turned = D == 1 && last_values_[0][0] > 0;
+  ++tally_.last_cuts;
+  const unsigned turned = D == 1 && last_combinations_[0] != 0;
   for (unsigned k = 0; k < cuts.corners.size(); ++k) {
     const auto& corner = cuts.corners[k ^ turned];
     if (!corner.exists) continue;
@@ -41,7 +48,8 @@ bool CellSplitter<D, W>::emit_last(const Level& level, const Node& node) {
   return true;
 }
 
-// Values at the vertices, and for every combination of signs the vertex farthest into it.
+// Values at the vertices, and for every combination of signs the vertex farthest into it (none where all values round to 0:
+// find_points() then finds nothing).
 template <int D, int W>
 template <int K>
 bool CellSplitter<D, W>::find_corners(const Level& level, const Node& node, LastCuts<K>& cuts) {
@@ -57,13 +65,13 @@ bool CellSplitter<D, W>::find_corners(const Level& level, const Node& node, Last
     const std::uint64_t* signs = level.candidate_signs.data() + vertex * 2 * level.words;
     unsigned combination = 0;
     bool on_one = false;
-    double depth = 1;
+    double depth = std::numeric_limits<double>::infinity();
     for (std::size_t u = 0; u < K; ++u) {
       double value = cuts.rows[u].c;
       for (std::size_t k = 0; k < D; ++k) value += cuts.rows[u].a[k] * v.x[k];
       last_values_[i][u] = value;
       cuts.middle[u] += share * value;
-      depth *= std::fabs(value);
+      depth = std::min(depth, std::fabs(value));
       const bool above = bit(signs, cuts.candidates[u]);
       combination |= unsigned{above} << u;
       on_one = on_one || (!above && !bit(signs + level.words, cuts.candidates[u]));
@@ -83,7 +91,20 @@ bool CellSplitter<D, W>::find_corners(const Level& level, const Node& node, Last
   return true;
 }
 
+// Which of two units that both change sign along an edge changes first, by values and bounds at its ends; -1 where they do not
+// tell.
+inline int crossed_first(const std::array<double, 2>& at_i, const std::array<double, 2>& at_j, const std::array<double, 2>& bound_i,
+                         const std::array<double, 2>& bound_j) {
+  const double u = std::fabs(at_i[0]), v = std::fabs(at_i[1]), other_u = std::fabs(at_j[0]), other_v = std::fabs(at_j[1]);
+  const double later = u * other_v - other_u * v;  // the crossing of u, if positive
+  const double error = (bound_i[0] * (other_v + bound_j[1]) + u * bound_j[1] + bound_j[0] * (v + bound_i[1]) + other_u * bound_i[1] +
+                        gamma(4) * (u * other_v + other_u * v)) * inflate(16) + underflow(8);
+  if (!(std::fabs(later) > error)) return -1;
+  return later > 0 ? 1 : 0;
+}
+
 // Combinations that no vertex has but an edge meets between its crossings of the two hyperplanes, and the point amidst them.
+// Such edges lead from one combination to its opposite, both of them with vertices.
 template <int D, int W>
 bool CellSplitter<D, W>::find_corners_on_edges(const Level& level, const Node& node, LastCuts<2>& cuts) {
   auto& corners = cuts.corners;
@@ -93,35 +114,35 @@ bool CellSplitter<D, W>::find_corners_on_edges(const Level& level, const Node& n
   for (std::size_t i = 0; i < side_.size(); ++i)
     side_[i] = static_cast<std::int8_t>((last_combinations_[i] == from) - (last_combinations_[i] == (from ^ 3)));
   find_edges(node, side_);
-  const auto bound = [&](std::int32_t entry, std::size_t u) {
-    const Vertex<D>& v = level.vertices[static_cast<std::size_t>(node.entries[static_cast<std::size_t>(entry)].vertex)];
-    const Index j = cuts.candidates[u];
+  const auto bounds = [&](const Vertex<D>& v) {
     double size = 0;
     for (const double x : v.x) size = std::max(size, std::fabs(x));
-    return level.forms.slope_x[j] * size + level.forms.slope_error[j] * v.x_error + level.forms.constant[j] + underflow(D + 4);
+    std::array<double, 2> bound;
+    for (std::size_t u = 0; u < 2; ++u) {
+      const Index j = cuts.candidates[u];
+      bound[u] = level.forms.slope_x[j] * size + level.forms.slope_error[j] * v.x_error + level.forms.constant[j] + underflow(D + 4);
+    }
+    return bound;
   };
-  constexpr double kVertex = std::numeric_limits<double>::infinity();
-  std::array<double, 2> longest{corners[from ^ 1].exists ? kVertex : -1, corners[from ^ 2].exists ? kVertex : -1};
+  constexpr double kNever = std::numeric_limits<double>::infinity();  // to be replaced: a vertex has the combination
+  std::array<double, 2> longest{corners[from ^ 1].exists ? kNever : -1, corners[from ^ 2].exists ? kNever : -1};
   for (const auto& [i, j] : edges_.found()) {
-    const auto &at_i = last_values_[static_cast<std::size_t>(i)], &at_j = last_values_[static_cast<std::size_t>(j)];
-    const double u = std::fabs(at_i[0]), v = std::fabs(at_i[1]), other_u = std::fabs(at_j[0]), other_v = std::fabs(at_j[1]);
-    const double u_bound = bound(i, 0), v_bound = bound(i, 1), other_u_bound = bound(j, 0), other_v_bound = bound(j, 1);
-    const double later = u * other_v - other_u * v;  // the crossing of u, if positive
-    const double error = (u_bound * (other_v + other_v_bound) + u * other_v_bound + other_u_bound * (v + v_bound) + other_u * v_bound +
-                          gamma(4) * (u * other_v + other_u * v)) * inflate(16) + underflow(8);
-    if (!(std::fabs(later) > error)) return false;
-    const std::size_t first = later > 0;  // the one crossed first
-    const double u_share = u / (u + other_u), v_share = v / (v + other_v), length = std::fabs(u_share - v_share);
+    const Vertex<D>&a = level.vertices[static_cast<std::size_t>(node.entries[static_cast<std::size_t>(i)].vertex)],
+                    &b = level.vertices[static_cast<std::size_t>(node.entries[static_cast<std::size_t>(j)].vertex)];
+    const auto &at_a = last_values_[static_cast<std::size_t>(i)], &at_b = last_values_[static_cast<std::size_t>(j)];
+    const int which = crossed_first(at_a, at_b, bounds(a), bounds(b));
+    if (which < 0) return false;
+    const auto first = static_cast<std::size_t>(which);
+    std::array<double, 2> crossing;  // shares of the edge
+    for (std::size_t u = 0; u < 2; ++u) crossing[u] = std::fabs(at_a[u]) / (std::fabs(at_a[u]) + std::fabs(at_b[u]));
+    const double length = std::fabs(crossing[0] - crossing[1]), share = 0.5 * (crossing[0] + crossing[1]);
     Corner& corner = corners[from ^ (1u << first)];
     if (!(length > longest[first])) continue;
     longest[first] = length;
     corner.exists = true;
-    const double share = 0.5 * (u_share + v_share);
-    const Vertex<D>&a = level.vertices[static_cast<std::size_t>(node.entries[static_cast<std::size_t>(i)].vertex)],
-                    &b = level.vertices[static_cast<std::size_t>(node.entries[static_cast<std::size_t>(j)].vertex)];
     for (std::size_t k = 0; k < D; ++k) corner.point[k] = a.x[k] + share * (b.x[k] - a.x[k]);
     corner.error = std::max(a.x_error, b.x_error) + gamma(6) * (size_of(a.x) + size_of(b.x)) + underflow(4);
-    for (std::size_t k = 0; k < 2; ++k) corner.values[k] = at_i[k] + share * (at_j[k] - at_i[k]);
+    for (std::size_t k = 0; k < 2; ++k) corner.values[k] = at_a[k] + share * (at_b[k] - at_a[k]);
   }
   return true;
 }

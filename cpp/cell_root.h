@@ -57,7 +57,7 @@ void CellSplitter<D, W>::clip(Level& level, Node& node, Index k, std::vector<Exa
   for (const Entry& entry : cut_) {
     points.push_back(exact(level).meet(rows_on(level, part, entry.on)));
     level.vertices[static_cast<std::size_t>(entry.vertex)] = rounded(points.back());
-    if (structure()) level.signs[static_cast<std::size_t>(entry.vertex * 2 * words + (sign_bit >> 6))] &= ~(std::uint64_t{1} << (sign_bit & 63));
+    if (structure()) put_bit(level.signs.data() + entry.vertex * 2 * words, sign_bit, false);
   }
   std::swap(node, part);
 }
@@ -72,13 +72,13 @@ bool CellSplitter<D, W>::make_box(Level& level, Node& node) {
   std::array<std::array<double, 2>, D> limits{};
   for (Index k = kFirst; k < frame_.size(); ++k) {
     const Vector& numbers = frame_.numbers(k);
-    const auto entry = std::find_if(numbers.begin(), numbers.begin() + D, [](double a) { return a != 0; });
-    if (entry == numbers.begin() + D || std::fabs(*entry) != 1 || std::any_of(entry + 1, numbers.begin() + D, [](double a) { return a != 0; }))
-      return false;
+    const auto nonzero = [](double a) { return a != 0; };
+    const auto entry = std::find_if(numbers.begin(), numbers.begin() + D, nonzero);
+    if (entry == numbers.begin() + D || std::fabs(*entry) != 1 || std::any_of(entry + 1, numbers.begin() + D, nonzero)) return false;
     const auto coordinate = static_cast<std::size_t>(entry - numbers.begin()), side = static_cast<std::size_t>(*entry < 0);
     if (row_at[coordinate][side] != 0) return false;
     row_at[coordinate][side] = static_cast<int>(k);
-    limits[coordinate][side] = -numbers[D] * *entry;
+    limits[coordinate][side] = -numbers[D] * *entry + 0.0;  // not -0
   }
   for (const auto& [low, high] : limits)
     if (!(low < high)) return false;

@@ -140,7 +140,7 @@ void CellSplitter<D, W>::gather_candidates(Level& level) {
   for (Index c = 0; c < count; ++c) {
     const Index j = level.candidates[static_cast<std::size_t>(c)];
     for (Index k = 0; k <= D; ++k) gathered[static_cast<std::size_t>(k * count + c)] = values[k * width + j];
-    for (Index k = 0; k < 3; ++k) gathered[static_cast<std::size_t>((D + 1 + k) * count + c)] = level.block[static_cast<std::size_t>(k * width + j)];
+    for (Index k = 0; k < 3; ++k) gathered.data()[(D + 1 + k) * count + c] = level.block.data()[k * width + j];
   }
   const double* block = gathered.data();
   level.forms = {block, count, count, block + (D + 1) * count, block + (D + 2) * count, block + (D + 3) * count};

@@ -166,13 +166,14 @@ class CellSplitter {
     Range found() const { return {pairs.data(), pairs.data() + count}; }
   };
 
-  // The last K units that cut a cell, and for every combination of their signs, a bit each, a point of the cell in it.
+  // A combination of signs of the last units that cut a cell: a point of the cell in it, and one strictly inside the region.
   struct Corner {
     bool exists = false;
     std::array<double, D> point{}, inside{};
     double error = 0;                 // of the point: the closed cell has one within, coordinatewise
     std::array<double, 2> values{};
   };
+  // The last K units, the combinations with a bit each.
   template <int K>
   struct LastCuts {
     std::array<Index, K> candidates;

@@ -15,6 +15,7 @@ void EnumerationTally::add(const EnumerationTally& o) {
   exact_signs += o.exact_signs;
   vertices += o.vertices;
   exact_vertices += o.exact_vertices;
+  last_cuts += o.last_cuts;
 }
 
 namespace {

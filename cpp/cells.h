@@ -32,6 +32,7 @@ struct EnumerationTally {
   long exact_signs = 0;  // in integers
   long vertices = 0;     // solved for in floats
   long exact_vertices = 0;
+  long last_cuts = 0;  // cells whose last units cut them without a division
   void add(const EnumerationTally& o);
 };
 

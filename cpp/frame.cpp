@@ -140,10 +140,9 @@ Network::StageInverse invert_first_stage(const RowSystem& rows, const FirstStage
 // False when the first stage has no full row rank (numerically) or is no cut.
 bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix& slack, Frame& f) {
   FirstStage stage;
-  if (!rows.network() || rows.network()->stages().empty() || rows.network()->stages()[0].width > rows.dim() || !find_first_stage(rows, stage))
-    return false;
-  const Network::StageInverse& inverse =
-      rows.network()->first_stage_inverse([&] { return invert_first_stage(rows, stage); });
+  const Network* net = rows.network();
+  if (!net || net->stages().empty() || net->stages()[0].width > rows.dim() || !find_first_stage(rows, stage)) return false;
+  const Network::StageInverse& inverse = net->first_stage_inverse([&] { return invert_first_stage(rows, stage); });
   if (inverse.columns.empty()) return false;
   if (inverse.units != stage.units) throw std::logic_error("the first stage is not the same for all regions");
   f = Frame{};

@@ -101,7 +101,8 @@ class Network {
   void each_stage(const Pattern& p, const std::function<void(int stage, const Affine& rows)>& visit) const;
   // Output map (stage < 0), or the pre-activations of one stage, or (after = true) its activations.
   Affine affine_map(const Pattern& p, int stage = -1, bool after = false) const;
-  // The pseudo-inverse of the first stage's rows, which all regions share: made by the first caller, of any thread, and kept.
+  // The pseudo-inverse of the first stage's rows, made by the first caller, of any thread, and kept. All regions share it: up to
+  // its sign the row of a first-stage unit is the same under every pattern.
   struct StageInverse {
     std::vector<Index> units;  // those whose row is not 0
     Matrix columns;            // units x inputs: its columns, for rows of unit length; empty where the rows are dependent

@@ -10,7 +10,6 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -87,12 +86,12 @@ void run_here(Run& run, const std::function<bool(Index)>& tick) {
 void run_threads(Run& run, int workers, const std::function<bool(Index)>& tick) {
   std::vector<std::thread> threads;
   run.running = workers;
-  const int apart = tick ? workers : workers - 1;
+  const int others = tick ? workers : workers - 1;
   try {
-    for (int w = 0; w < apart; ++w) threads.emplace_back([&run] { run.work(); });
+    for (int w = 0; w < others; ++w) threads.emplace_back([&run] { run.work(); });
   } catch (...) {  // the system refuses more threads: go on with those we have, or fail if there is none
     const std::lock_guard<std::mutex> lock(run.mutex);
-    run.running -= apart - static_cast<int>(threads.size());
+    run.running -= others - static_cast<int>(threads.size());
     if (run.running == 0) throw;
   }
   std::exception_ptr tick_error;
@@ -188,6 +187,7 @@ void TaskPool::work() {
       lock.unlock();
       task();
       task = nullptr;
+      breathe();
       lock.lock();
       if (--unfinished_ > 0) continue;
       ++changes_;
@@ -208,12 +208,13 @@ void TaskPool::run(int workers, const std::function<void()>& tick) {
   std::vector<std::thread> threads;
   try {
     for (int w = 1; w < workers; ++w) threads.emplace_back([this] { work(); });
-  } catch (const std::system_error&) {  // the system refuses more threads: go on with those we have
+  } catch (...) {  // the system refuses more threads: go on with those we have
   }
   work();
   for (std::thread& thread : threads) thread.join();
   queue_.clear();
   waiting_ = unfinished_ = 0;
+  tick_ = nullptr;
   hungry_ = false;
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }

@@ -16,7 +16,7 @@
 
 namespace pyregions {
 
-// Runs job(i) for i in [0, count) on `workers` threads (<= 1: on the calling thread). Law: job i never depends on the
+// Runs job(i) for i in [0, count) on `workers` threads, the calling one among them unless it has to tick. Law: job i never depends on the
 // number of workers or on the order of execution. An exception of a job stops the loop and is rethrown (the one with
 // the lowest i that was raised). When `stop` becomes true no new job starts. `tick` (optional) is called on the calling
 // thread every 50 ms or so with the number of finished jobs; returning false sets the stop flag. apart: a single worker gets

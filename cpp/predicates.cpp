@@ -120,7 +120,16 @@ const std::vector<std::uint8_t>& RowSystem::zero_rows() const {
   return zero_;
 }
 
-RowSystem::Slacks RowSystem::slacks(const Matrix& points, bool linear, bool tight, const Network::Held* held) const {
+RowSystem::Slacks RowSystem::slacks(const Matrix& points, bool linear, bool tight) const {
+  return slacks_by(points, linear, [&](const Matrix& block) { return network_->forward_masked(pattern_, block, linear, tight); });
+}
+
+RowSystem::Slacks RowSystem::slacks(const Matrix& points, const Network::Held* held) const {
+  return slacks_by(points, false, [&](const Matrix& block) { return network_->forward_held(*held, block); });
+}
+
+RowSystem::Slacks RowSystem::slacks_by(const Matrix& points, bool linear,
+                                       const std::function<Network::Values(const Matrix&)>& forward) const {
   const Index m = points.rows(), n = size(), d = dim();
   Slacks result{Matrix(m, n), Matrix(m, n)};
   for (Index first = 0; first < m; first += kBlock) {
@@ -128,8 +137,7 @@ RowSystem::Slacks RowSystem::slacks(const Matrix& points, bool linear, bool tigh
     Matrix block(count, d);
     std::copy(points.row(first), points.row(first) + count * d, block.data());
     if (units_ > 0) {
-      const Network::Values v =
-          held ? network_->forward_held(*held, block) : network_->forward_masked(pattern_, block, linear, tight);
+      const Network::Values v = forward(block);
       for (Index i = 0; i < count; ++i)
         for (Index u = 0; u < units_; ++u) {
           result.value(first + i, u) = pattern_[at(u)] ? v.pre(i, u) : -v.pre(i, u);

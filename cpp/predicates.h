@@ -6,6 +6,7 @@
 // piece 0, so every check runs the network and never reads a composed matrix, except where an interval of it is enough.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -92,8 +93,9 @@ class RowSystem {
   struct Slacks {
     Matrix value, error;
   };
-  // held: of the network and the pattern, where many calls follow each other (not linear or tight then).
-  Slacks slacks(const Matrix& points, bool linear = false, bool tight = false, const Network::Held* held = nullptr) const;
+  Slacks slacks(const Matrix& points, bool linear = false, bool tight = false) const;
+  // Where many calls follow each other; held: of the network under the pattern, null without units.
+  Slacks slacks(const Matrix& points, const Network::Held* held) const;
   // Exact signs of all slacks at one point.
   std::vector<int> slack_signs(const double* point, bool linear = false) const;
   // True when every nonzero row is strictly slack at the point (an interior witness), decided by the ladder.
@@ -127,6 +129,7 @@ class RowSystem {
   void use_workers(int workers) { workers_ = workers; }
 
  private:
+  Slacks slacks_by(const Matrix& points, bool linear, const std::function<Network::Values(const Matrix&)>& forward) const;
   // The last rungs, for the rows still open; they and the tally are changed.
   void decide_refined(const Matrix& parts, bool linear, std::vector<Index>& open, std::vector<int>& signs) const;
   void decide_exactly(const Matrix& parts, bool linear, const std::vector<Index>& open, std::vector<int>& signs) const;

@@ -49,12 +49,8 @@ Pricing::Violated Pricing::worst_bound(const Vector& y, double rounding) const {
   };
   const bool violated = (problem_.lower && largest_difference(problem_.lower, y.data(), unit_.cols()) > 0) ||
                         (problem_.upper && largest_difference(y.data(), problem_.upper, unit_.cols()) > 0);
-  if (!violated) {
-    if (unit_.has_extra()) offer(unit_.extra_id(), violation(unit_.extra_id(), y));
-    return worst;
-  }
-  for (Index k = 0; k < unit_.cols() && problem_.lower; ++k) offer(unit_.lower_id(k), problem_.lower[k] - y[k]);
-  for (Index k = 0; k < unit_.cols() && problem_.upper; ++k) offer(unit_.upper_id(k), y[k] - problem_.upper[k]);
+  for (Index k = 0; k < unit_.cols() && violated && problem_.lower; ++k) offer(unit_.lower_id(k), problem_.lower[k] - y[k]);
+  for (Index k = 0; k < unit_.cols() && violated && problem_.upper; ++k) offer(unit_.upper_id(k), y[k] - problem_.upper[k]);
   if (unit_.has_extra()) offer(unit_.extra_id(), violation(unit_.extra_id(), y));
   return worst;
 }

@@ -241,26 +241,33 @@ void Reducer::free_units() {
   std::copy(frame_.center.begin(), frame_.center.end(), one.data());
   const Matrix slack = rows_.slacks(one).value;
   const Index count = static_cast<Index>(frame_.free_units.size());
-  Matrix x(count, rows_.dim());
-  for (Index i = 0; i < count; ++i) {
-    const Index u = frame_.free_units[s(i)];
-    std::copy(frame_.center.begin(), frame_.center.end(), x.row(i));
-    // Twice the way to the wall: as far beyond it as the centre is before it.
-    axpy(2 * rows_.side(u) * slack(0, u), frame_.free_lift.row(i), x.row(i), rows_.dim());
-  }
-  for (Index first = 0; first < count; first += 128) {
-    const Index block = std::min<Index>(128, count - first);
-    Matrix points(block, rows_.dim());
-    std::copy(x.row(first), x.row(first) + block * rows_.dim(), points.data());
-    const RowSystem::Slacks sl = options_.certify ? rows_.slacks(points, false, false, held_.get()) : RowSystem::Slacks{};
-    for (Index i = 0; i < block; ++i) {
-      const Index g = group_of_row[s(frame_.free_units[s(first + i)])];
-      if (options_.certify && !accept(g, points.row(i), sl.value.row(i), sl.error.row(i))) continue;
-      state_[s(g)] = State::facet;
-      witness_[s(g)] = Parts(1, rows_.dim());
-      std::copy(points.row(i), points.row(i) + rows_.dim(), witness_[s(g)].data());
+  constexpr Index kBlock = 64;
+  const Index blocks = (count + kBlock - 1) / kBlock;
+  std::vector<Matrix> points(s(blocks));
+  std::vector<RowSystem::Slacks> slacks(s(blocks));
+  parallel_for(blocks, options_.workers, [&](Index b) {
+    const Index first = b * kBlock, size = std::min(kBlock, count - first);
+    Matrix& x = points[s(b)] = Matrix(size, rows_.dim());
+    for (Index i = 0; i < size; ++i) {
+      const Index u = frame_.free_units[s(first + i)];
+      std::copy(frame_.center.begin(), frame_.center.end(), x.row(i));
+      // Twice the way to the wall: as far beyond it as the centre is before it.
+      axpy(2 * rows_.side(u) * slack(0, u), frame_.free_lift.row(first + i), x.row(i), rows_.dim());
     }
-  }
+    if (options_.certify) slacks[s(b)] = rows_.slacks(x, held_.get());
+  });
+  for (Index i = 0; i < count; ++i)
+    take(group_of_row[s(frame_.free_units[s(i)])], points[s(i / kBlock)], slacks[s(i / kBlock)], i % kBlock);
+}
+
+// Row r of the points is a witness of the group, if its slacks say so.
+void Reducer::take(Index group, const Matrix& points, const RowSystem::Slacks& slacks, Index r) {
+  if (state_[s(group)] != State::open) return;
+  const double* x = points.row(r);
+  if (options_.certify && !accept(group, x, slacks.value.row(r), slacks.error.row(r))) return;
+  state_[s(group)] = State::facet;
+  witness_[s(group)] = Parts(1, points.cols());
+  std::copy(x, x + points.cols(), witness_[s(group)].data());
 }
 
 bool Reducer::accept(Index group, const double* x, const double* slack, const double* error) const {
@@ -332,20 +339,10 @@ void Reducer::verify(const std::vector<Candidate>& candidates) {
       std::copy(from.begin(), from.end(), y.row(i));
     }
     points[s(batch)] = frame_.to_x(y);
-    if (options_.certify) slacks[s(batch)] = rows_.slacks(points[s(batch)], false, false, held_.get());
+    if (options_.certify) slacks[s(batch)] = rows_.slacks(points[s(batch)], held_.get());
   });
-  for (Index i = 0; i < count; ++i) {
-    const Index g = candidates[s(i)].group, r = i % kBatch;
-    const Matrix& x = points[s(i / kBatch)];
-    if (state_[s(g)] != State::open) continue;
-    if (options_.certify) {
-      const RowSystem::Slacks& sl = slacks[s(i / kBatch)];
-      if (!accept(g, x.row(r), sl.value.row(r), sl.error.row(r))) continue;
-    }
-    state_[s(g)] = State::facet;
-    witness_[s(g)] = Parts(1, x.cols());
-    std::copy(x.row(r), x.row(r) + x.cols(), witness_[s(g)].data());
-  }
+  for (Index i = 0; i < count; ++i)
+    take(candidates[s(i)].group, points[s(i / kBatch)], slacks[s(i / kBatch)], i % kBatch);
 }
 
 SparseRow Reducer::to_rows(Index entry, const std::vector<std::pair<Index, double>>& multipliers, Proof kind) const {
@@ -374,7 +371,8 @@ void Reducer::prove(const std::vector<Claim>& claims) {
   if (rows_.domain().is_all() && rows_.network() && !rows_.network()->stages().empty() &&
       rows_.network()->is_cut(rows_.network()->stages()[0].pre, 1))
     prove_with(Proof::stage, claims);
-  if (frame_.kind == Frame::Kind::first_stage) return;
+  const auto open = [this](const Claim& claim) { return is_open(claim.first); };
+  if (frame_.kind == Frame::Kind::first_stage || std::none_of(claims.begin(), claims.end(), open)) return;  // bounds are dear
   if (options_.enclosure && options_.enclosure().finite()) prove_with(Proof::bounded, claims);
   for (const auto& [entry, multipliers] : claims)
     if (is_open(entry)) prove_by_basis(entry, multipliers);

@@ -37,32 +37,33 @@ Vector Reducer::polar_row(Index e) const {
   return row;
 }
 
+Reducer::Hit Reducer::first_hit(const double* y, const double* ratios) const {
+  const Index R = frame_.rows(), K = frame_.dim;
+  Hit hit;
+  const auto offer = [&hit](Index entry, double ratio) {
+    if (ratio > hit.best) {
+      hit.second = hit.best;
+      hit.best = ratio;
+      hit.entry = entry;
+    } else if (ratio > hit.second) {
+      hit.second = ratio;
+    }
+  };
+  for (Index e = 0; e < R; ++e) offer(e, ratios[e]);
+  for (Index k = 0; k < K; ++k) {
+    if (y[k] < 0)
+      offer(R + k, -y[k] * polar_lower_[s(k)]);
+    else
+      offer(R + K + k, y[k] * polar_upper_[s(k)]);
+  }
+  return hit;
+}
+
 std::vector<Reducer::Hit> Reducer::first_hits(int workers, const Matrix& y, const Matrix& ratios) const {
   constexpr Index kBlock = 64;
-  const Index R = frame_.rows(), K = frame_.dim;
   std::vector<Hit> hits(s(y.rows()));
   parallel_for((y.rows() + kBlock - 1) / kBlock, workers, [&](Index block) {
-  for (Index m = block * kBlock; m < std::min(y.rows(), (block + 1) * kBlock); ++m) {
-    Hit& hit = hits[s(m)];
-    const auto offer = [&hit](Index entry, double ratio) {
-      if (ratio > hit.best) {
-        hit.second = hit.best;
-        hit.best = ratio;
-        hit.entry = entry;
-      } else if (ratio > hit.second) {
-        hit.second = ratio;
-      }
-    };
-    const double* r = ratios.row(m);
-    for (Index e = 0; e < R; ++e) offer(e, r[e]);
-    const double* v = y.row(m);
-    for (Index k = 0; k < K; ++k) {
-      if (v[k] < 0)
-        offer(R + k, -v[k] * polar_lower_[s(k)]);
-      else
-        offer(R + K + k, v[k] * polar_upper_[s(k)]);
-    }
-  }
+    for (Index m = block * kBlock; m < std::min(y.rows(), (block + 1) * kBlock); ++m) hits[s(m)] = first_hit(y.row(m), ratios.row(m));
   });
   return hits;
 }

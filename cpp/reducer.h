@@ -54,10 +54,12 @@ class Reducer {
   Vector polar_row(Index entry) const;
   Index global_row(Index entry) const;
   double length(Index entry) const;
+  Hit first_hit(const double* y, const double* ratios) const;
   std::vector<Hit> first_hits(int workers, const Matrix& y, const Matrix& ratios) const;
   // Turns first hits of the rays y into witnesses of open groups (each group once) and verifies them.
   void harvest(const Matrix& y, const std::vector<Hit>& hits);
   void verify(const std::vector<Candidate>& candidates);
+  void take(Index group, const Matrix& points, const RowSystem::Slacks& slacks, Index r);
   bool accept(Index group, const double* x, const double* slack, const double* error) const;
   void accept_fine(const Candidate& candidate);  // where the cell is too thin for plain doubles
   bool violates_only(Index group, const std::vector<int>& signs) const;

@@ -5,7 +5,7 @@
 
 namespace pyregions {
 
-// Row indices are those of NearestPoint.
+// Row indices are those of NearestPoint. Not for two threads: one belongs to one projection.
 class UnitRows {
  public:
   explicit UnitRows(const NearestPointProblem& problem);

@@ -17,6 +17,8 @@ from exact_lp import dot
 from oracle import Net
 
 import pyregions as pr
+from pyregions import _core
+from pyregions.enumeration import domain_rows
 
 nn = pytest.importorskip("torch.nn")
 torch = pytest.importorskip("torch")
@@ -393,6 +395,35 @@ def test_two_hyperplanes_that_meet_at_a_wall(dim, height, slope):
         assert np.array_equal(pr.patterns(net, found.witnesses[known]).unpack(), found.patterns[known])
         assert np.all((found.witnesses[known] > 0) & (found.witnesses[known] < 1))
         found.verify()
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])
+def test_last_cuts_find_what_divisions_find(dim):
+    """Regions are handed out before their cell is divided to the end, structure is not: both are the same regions."""
+    net = cell_cases.net_of([1, 80, 80, 1] if dim == 1 else [dim, 9, 7, 1], seed=dim)
+    every = np.full((1, net.units), -1, dtype=np.int8)
+    for domain in (pr.Box(-1, 1), None):
+        rows = domain_rows(net, domain).core()
+        found = {
+            what: _core.enumerate(net._core, rows, every, what, 2, -1, -1.0, None)
+            for what in ("regions", "structure", "count")
+        }
+        assert found["regions"]["count"] == found["structure"]["count"] == found["count"]["count"] > 10
+        regions, others = ({bytes(row) for row in found[what]["patterns"]} for what in ("regions", "structure"))
+        assert regions == others and len(regions) == found["count"]["count"]
+        assert found["structure"]["tally"]["last_cuts"] == 0 < found["regions"]["tally"]["last_cuts"]
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 4])
+def test_a_box_is_the_same_as_its_halfspaces(dim):
+    """Corners from bounds, and by clipping in integers where there is a row more."""
+    net, low, high = cell_cases.net_of([dim, 8, 6, 1], seed=dim), np.arange(dim) - 1.5, np.arange(dim) + 0.25
+    A, b = np.vstack([np.eye(dim), -np.eye(dim), np.ones(dim)]), np.concatenate([high, -low, [1e3]])
+    box, clipped = pr.enumerate_regions(net, pr.Box(low, high)), pr.enumerate_regions(net, pr.Polyhedron(A, b))
+    assert cell_cases.packed(box) == cell_cases.packed(clipped)
+    assert box.volumes.sum() == pytest.approx(1.75**dim) == clipped.volumes.sum()
+    assert len(box) > 5
+    box.verify()
 
 
 def test_net_of_the_oracle_is_the_network():

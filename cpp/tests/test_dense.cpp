@@ -174,6 +174,12 @@ TEST_CASE("task pool: all tasks once, parts given away, errors and ticks end it"
     });
     CHECK(ticks == 2);
     CHECK(elsewhere == 0);
+    if (workers <= 1) {  // between tasks, too
+      ticks = 0;
+      for (int k = 0; k < 4; ++k) pool.add([] { std::this_thread::sleep_for(std::chrono::milliseconds(30)); });
+      pool.run(workers, [&] { ++ticks; });
+      CHECK(ticks >= 1);
+    }
     stop = false;
     pool.add(until_stopped);
     const auto fail = [&] {
