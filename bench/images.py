@@ -45,13 +45,18 @@ def domain_of(name: str, x: F64) -> Any:
     return {"R^d": None, "box": pr.Box(0, 1), "0.05": pr.Box(x - 0.05, x + 0.05)}[name]
 
 
+def pause() -> None:
+    """NumPy's threads wait awake for a while after a product, at the cost of whatever comes next."""
+    time.sleep(0.2)
+
+
 def product_seconds(A: F64) -> float:
     times = []
     for _ in range(5):
         start = time.perf_counter()
         A @ A.T
         times.append(time.perf_counter() - start)
-    time.sleep(0.2)  # NumPy's threads wait awake for a while after a product, at the cost of whatever comes next
+    pause()
     return statistics.median(times)
 
 
@@ -87,6 +92,7 @@ def facet_line(name: str, net: Any, points: F64, domain: str, width: int) -> str
 
 def daqp_lines(name: str, net: Any, x: F64, domain: str, stop: float) -> list[str]:
     """daqp.minrep on all rows of one region, and on those that are left in the coordinates of the first stage."""
+    pause()
     own, region = facets_of(net, x, domain)
     A, b = np.array(region.halfspaces.A), np.array(region.halfspaces.b)
     facets = {group[0] for group in region.facets.groups}
