@@ -109,13 +109,31 @@ void CellSplitter<D, W>::take_signs(Level& level, std::int32_t vertex, std::int3
   if (structure()) merge(level.signs, sign_words());
 }
 
-// Vertices on either side that share an edge. In a simple cell D - 1 rows in common suffice; else no third vertex may lie on
-// all of them (the combinatorial test of the double description method).
+// In a cell that is not simple: no third vertex lies on all rows that the two have in common (the combinatorial test of the
+// double description method).
+template <int D, int W>
+bool CellSplitter<D, W>::is_edge(const Node& node, std::size_t i, std::size_t j, const Set& common) {
+  for (std::size_t k = 0; k < node.entries.size(); ++k)
+    if (k != i && k != j && (common & node.entries[k].on) == common) return false;
+  return true;
+}
+
+// Pairs that share an edge, of those that share D - 1 rows: in a simple cell all of them.
+template <int D, int W>
+void CellSplitter<D, W>::keep_edges(const Node& node) {
+  if (node.simple) return;
+  const auto begin = edges_.pairs.begin(), end = begin + static_cast<std::ptrdiff_t>(edges_.count);
+  edges_.count = static_cast<std::size_t>(std::remove_if(begin, end, [&](const EntryPair& pair) {
+    const auto i = static_cast<std::size_t>(pair.first), j = static_cast<std::size_t>(pair.second);
+    return !is_edge(node, i, j, node.entries[i].on & node.entries[j].on);
+  }) - begin);
+}
+
+// Vertices on either side that share an edge.
 template <int D, int W>
 void CellSplitter<D, W>::find_edges(const Node& node, const std::vector<std::int8_t>& side) {
-  const auto& entries = node.entries;
-  above_.collect(entries, side, 1);
-  below_.collect(entries, side, -1);
+  above_.collect(node.entries, side, 1);
+  below_.collect(node.entries, side, -1);
   edges_.make_room(above_.count * below_.count + 1);
   if constexpr (W == 1) {
     edges_.count = edges_by_count(above_.sets[0].words.data(), above_.entries.data(), above_.count, below_.sets[0].words.data(),
@@ -126,15 +144,26 @@ void CellSplitter<D, W>::find_edges(const Node& node, const std::vector<std::int
       for (std::size_t j = 0; j < below_.count; ++j)
         if ((above_.sets[i] & below_.sets[j]).count() >= D - 1) edges_.pairs[edges_.count++] = {above_.entries[i], below_.entries[j]};
   }
-  if (node.simple) return;
-  const auto is_edge = [&](const EntryPair& pair) {
-    const Set common = entries[static_cast<std::size_t>(pair.first)].on & entries[static_cast<std::size_t>(pair.second)].on;
-    for (std::int32_t k = 0; k < static_cast<std::int32_t>(entries.size()); ++k)
-      if (k != pair.first && k != pair.second && (common & entries[static_cast<std::size_t>(k)].on) == common) return false;
-    return true;
-  };
-  const auto begin = edges_.pairs.begin(), end = begin + static_cast<std::ptrdiff_t>(edges_.count);
-  edges_.count = static_cast<std::size_t>(std::remove_if(begin, end, [&](const EntryPair& pair) { return !is_edge(pair); }) - begin);
+  keep_edges(node);
+}
+
+// All edges of the cell.
+template <int D, int W>
+void CellSplitter<D, W>::find_edges(const Node& node) {
+  const std::size_t count = node.entries.size();
+  edges_.make_room(count * count / 2 + 1);
+  if constexpr (W == 1) {
+    if (above_.sets.size() < count) above_.sets.resize(count);
+    for (std::size_t i = 0; i < count; ++i) above_.sets[i] = node.entries[i].on;
+    edges_.count = edges_by_count(above_.sets[0].words.data(), count, D - 1, edges_.pairs.data());
+  } else {
+    edges_.count = 0;
+    for (std::size_t i = 0; i < count; ++i)
+      for (std::size_t j = i + 1; j < count; ++j)
+        if ((node.entries[i].on & node.entries[j].on).count() >= D - 1)
+          edges_.pairs[edges_.count++] = {static_cast<std::int32_t>(i), static_cast<std::int32_t>(j)};
+  }
+  keep_edges(node);
 }
 
 // side: the sign of the row at every entry, both signs among them. Each of below, above may be null when not wanted.

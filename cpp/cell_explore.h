@@ -69,17 +69,17 @@ template <int D, int W>
 void CellSplitter<D, W>::explore(std::vector<Cell>& cells, int stage) {
   if (stage == stages_) {
     for (Cell& cell : cells) {
-      if (parts_) parts_->push_back({{std::move(cell)}, stage, fixed_});
+      if (parts_) parts_->emplace_back(std::move(cell), stage, fixed_);
       else emit_uncut(cell);
     }
     return;
   }
   Level& level = levels_[static_cast<std::size_t>(stage)];
-  std::vector<FormComposer::Parent> parents;
-  std::vector<Cell*> live;
+  std::vector<FormComposer::Parent>& parents = level.parents;
+  std::vector<Cell*>& chunk = level.chunk;
   for (std::size_t begin = 0; begin < cells.size(); begin += kChunk) {
     parents.clear();
-    live.clear();
+    chunk.clear();
     if (!parts_) breathe();
     if (!random_ && control_.deadline && std::chrono::steady_clock::now() > *control_.deadline)
       control_.stop->store(true, std::memory_order_relaxed);
@@ -90,20 +90,20 @@ void CellSplitter<D, W>::explore(std::vector<Cell>& cells, int stage) {
         continue;
       }
       if (!cell.own && !deep(cell.depth)) parents.push_back({cell.forms.get(), cell.place, cell.pattern.data()});
-      live.push_back(&cell);
+      chunk.push_back(&cell);
     }
     const std::shared_ptr<const StageForms> composed = parents.empty() ? nullptr : composer_.next(parents);
     Index place = 0;
-    for (std::size_t i = 0; i < live.size(); ++i) {
-      if (deep(live[i]->depth)) {
-        hand_over(level, std::move(*live[i]));
+    for (std::size_t i = 0; i < chunk.size(); ++i) {
+      if (deep(chunk[i]->depth)) {
+        hand_over(level, std::move(*chunk[i]));
         continue;
       }
-      const bool own = live[i]->own != nullptr;
-      level.held = own ? live[i]->own : composed;
-      level.place = own ? live[i]->own_place : place++;
+      const bool own = chunk[i]->own != nullptr;
+      level.held = own ? chunk[i]->own : composed;
+      level.place = own ? chunk[i]->own_place : place++;
       level.pre = &level.held->pre(network_);
-      split_stage(*live[i], level);
+      split_stage(*chunk[i], level);
       if (level.children.size() >= kChunk) explore_children(level);
     }
     explore_children(level);
@@ -125,9 +125,9 @@ void CellSplitter<D, W>::explore_children(Level& level) {
 template <int D, int W>
 void CellSplitter<D, W>::split_stage(Cell& cell, Level& level) {
   level.exact_current = false;
-  level.vertices.swap(cell.vertices);
-  level.rows.swap(cell.rows);
-  level.signs.swap(cell.signs);
+  level.vertices.assign(cell.vertices.begin(), cell.vertices.end());  // into the room that the pools have
+  level.rows.assign(cell.rows.begin(), cell.rows.end());
+  level.signs.assign(cell.signs.begin(), cell.signs.end());
   level.before = cell.pattern;
   level.pattern = cell.pattern;
   if (level.nodes.empty()) level.nodes.emplace_back();
@@ -153,10 +153,8 @@ void CellSplitter<D, W>::split_stage(Cell& cell, Level& level) {
 // The tree within a stage, with a stack of its own: along one path there may be as many splits as units.
 template <int D, int W>
 void CellSplitter<D, W>::split_all(Level& level) {
-  struct Pending {
-    std::size_t second, free, vertices, rows;  // second: the other part, 0 when it has been taken
-  };
-  std::vector<Pending> path;
+  std::vector<Pending>& path = level.path;
+  path.clear();
   std::size_t index = 0, free = 1;
   while (true) {
     const std::size_t vertices = level.vertices.size(), rows = level.rows.size();
@@ -221,9 +219,7 @@ bool CellSplitter<D, W>::split(Level& level, std::size_t index, std::size_t free
     wanted = static_cast<std::int8_t>((*random_)() & 1);
     weight_ *= 2;
   }
-  if (level.stage + 1 == stages_ && !parts_ && !random_ && !structure() &&
-      ((cuts == 1 && emit_last<1>(level, node)) || (cuts == 2 && D > 1 && emit_last<2>(level, node))))
-    return false;
+  if (level.stage + 1 == stages_ && !parts_ && !random_ && !structure() && emit_undivided(level, node, cuts)) return false;
   if (node.used.lowest_free() >= 64 * W) {
     go_wide(level, node);
     return false;

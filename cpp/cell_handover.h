@@ -32,7 +32,7 @@ StageCell<D, kWide> widened(StageCell<D, 1> cell) {
 template <int D, int W>
 void CellSplitter<D, W>::hand_over(Level& level, Cell cell) {
   explore_children(level);
-  parts_->push_back({{std::move(cell)}, level.stage, fixed_});
+  parts_->emplace_back(std::move(cell), level.stage, fixed_);
 }
 
 // A cell with as many facets as a set can hold, which is to be divided once more: a splitter with wider sets goes on from
@@ -47,11 +47,7 @@ void CellSplitter<D, W>::go_wide(Level& level, const Node& node) {
   if (parts_) return hand_over(level, std::move(cell));
   if constexpr (W == 1) {
     explore_children(level);  // they come before it
-    Subtree<D, kWide> tree;
-    tree.cells.push_back(widened<D>(std::move(cell)));
-    tree.stage = level.stage;
-    tree.fixed = fixed_;
-    outlet_->run->run_here(std::move(tree), *outlet_);
+    outlet_->run->run_here(Subtree<D, kWide>(widened<D>(std::move(cell)), level.stage, fixed_), *outlet_);
   } else {
     throw std::invalid_argument("a cell has more than 1024 facets: cut the domain into parts");
   }
@@ -89,18 +85,19 @@ StageCell<D, W> CellSplitter<D, W>::by_itself(const Level& level, const Node& no
   if (!spare_.empty()) {
     cell = std::move(spare_.back());
     spare_.pop_back();
+  } else {
+    cell.rows.reserve(kUsual);
+    cell.vertices.reserve(kUsual);
+    cell.on.reserve(kUsual);
   }
   std::array<std::int16_t, 64 * W> place;
   std::int16_t slots = 0;
   bool gaps = false;
-  cell.rows.reserve(static_cast<std::size_t>(node.used.count()));
   node.used.for_each([&](int slot) {
     gaps = gaps || slot != slots;
     place[static_cast<std::size_t>(slot)] = slots++;
     cell.rows.push_back(level.rows[static_cast<std::size_t>(node.row_of[static_cast<std::size_t>(slot)])]);
   });
-  cell.vertices.reserve(node.entries.size());
-  cell.on.reserve(node.entries.size());
   const Index words = sign_words();
   for (const Entry& entry : node.entries) {
     cell.vertices.push_back(level.vertices[static_cast<std::size_t>(entry.vertex)]);

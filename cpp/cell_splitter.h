@@ -17,6 +17,7 @@ namespace pyregions {
 struct TooManyFacets {};
 
 constexpr int kWide = 16;  // words of the wider sets
+constexpr std::size_t kUsual = 24;  // vertices or facets of a cell: room for them is made beforehand
 
 // How far a subtree is explored, shared by all workers.
 struct SplitterControl {
@@ -70,6 +71,11 @@ struct Subtree {
   std::vector<StageCell<D, W>> cells;
   int stage = 0;
   const PartialPattern* fixed = nullptr;
+  Subtree(std::vector<StageCell<D, W>> all, int of_stage, const PartialPattern* wanted)
+      : cells(std::move(all)), stage(of_stage), fixed(wanted) {}
+  Subtree(StageCell<D, W> cell, int of_stage, const PartialPattern* wanted) : stage(of_stage), fixed(wanted) {
+    cells.push_back(std::move(cell));
+  }
 };
 
 template <int D, int W>
@@ -101,7 +107,6 @@ class CellSplitter {
   };
   struct Node {
     Node() {
-      constexpr std::size_t kUsual = 24;  // vertices or facets
       entries.reserve(kUsual);
       row_of.reserve(kUsual);
     }
@@ -111,6 +116,11 @@ class CellSplitter {
     Words open;          // candidates that cut it
     bool simple = true;  // every vertex lies on exactly D facets
     int depth = 0;
+  };
+
+  // A division whose other part, `second`, is still to be looked at (0: no more); the sizes of the pools before it.
+  struct Pending {
+    std::size_t second, free, vertices, rows;
   };
 
   // What one stage works on: pools that grow along a path and shrink on the way back.
@@ -130,7 +140,10 @@ class CellSplitter {
     Words before;   // pattern of the stages before
     Words pattern;  // the same, and units of this stage that do not cut
     std::deque<Node> nodes;
+    std::vector<Pending> path;  // divisions on the way to a node
     std::vector<Cell> children;
+    std::vector<Cell*> chunk;  // of cells of this stage that are composed together
+    std::vector<FormComposer::Parent> parents;
     std::optional<ExactVertices> exact;
     bool exact_current = false;  // holds this cell's pattern
   };
@@ -141,7 +154,8 @@ class CellSplitter {
     std::vector<Set> sets;
     std::size_t count = 0;
     void collect(const std::vector<Entry>& all, const std::vector<std::int8_t>& side, int sign) {
-      if (entries.size() < all.size()) entries.resize(all.size()), sets.resize(all.size());
+      if (entries.size() < all.size()) entries.resize(all.size());
+      if (sets.size() < all.size()) sets.resize(all.size());
       count = 0;
       for (std::size_t i = 0; i < all.size(); ++i) {
         entries[count] = static_cast<std::int32_t>(i);
@@ -151,7 +165,7 @@ class CellSplitter {
     }
   };
 
-  // Pairs of entries on both sides; what lies behind them is kept room.
+  // Pairs of entries; what lies behind them is kept room.
   struct Edges {
     std::vector<EntryPair> pairs;
     std::size_t count = 0;
@@ -166,21 +180,34 @@ class CellSplitter {
     Range found() const { return {pairs.data(), pairs.data() + count}; }
   };
 
-  // A combination of signs of the last units that cut a cell: a point of the cell in it, and one strictly inside the region.
+  // A combination of signs of the last units that cut a cell: a point of the cell in it, on the edge from one vertex to
+  // another (or at the former, twice), and one strictly inside the region.
   struct Corner {
-    bool exists = false;
-    std::array<double, D> point{}, inside{};
-    double error = 0;                 // of the point: the closed cell has one within, coordinatewise
-    std::array<double, 2> values{};
+    double depth;  // of the point in the region, comparable among vertices and among edges
+    std::size_t from, to;
+    double share;  // of the edge
+    std::array<double, D> inside;
   };
-  // The last K units, the combinations with a bit each.
-  template <int K>
+  // The last K units, by the bits of a combination.
+  template <std::size_t K>
   struct LastCuts {
     std::array<Index, K> candidates;
     std::array<VertexRow<D>, K> rows;
     std::array<double, D> mean{};    // of the vertices
     std::array<double, K> middle{};  // values there
+    const double* values = nullptr;  // K per vertex
+    const std::uint8_t* signs = nullptr;
+    std::uint64_t found = 0;  // combinations, a bit each
     std::array<Corner, std::size_t{1} << K> corners;
+    void offer(unsigned combination, double depth, std::size_t from, std::size_t to, double share) {
+      Corner& corner = corners[combination];
+      if ((found >> combination & 1) && !(depth > corner.depth)) return;
+      found |= std::uint64_t{1} << combination;
+      corner.depth = depth;
+      corner.from = from;
+      corner.to = to;
+      corner.share = share;
+    }
   };
 
   // Signs at vertices, words of each in turn: of all units of a stage, or of the candidates.
@@ -214,6 +241,9 @@ class CellSplitter {
   // One division.
   void divide(Level& level, const Node& node, std::int32_t row, const std::vector<std::int8_t>& side, Node* below, Node* above);
   void find_edges(const Node& node, const std::vector<std::int8_t>& side);
+  void find_edges(const Node& node);
+  void keep_edges(const Node& node);
+  static bool is_edge(const Node& node, std::size_t i, std::size_t j, const Set& common);
   // An edge with just as many rows in common as determine it, as in a simple cell always.
   static bool determined(const Node& node, const Set& common) { return node.simple || common.count() == D - 1; }
   void cut_edges(Level& level, const Node& node, std::int32_t row, int slot);
@@ -250,13 +280,20 @@ class CellSplitter {
   void count_region();
   void hand_out(const Words& pattern, bool bounded, const std::array<double, D>& witness);
   void emit(const Level& level, const Node& node, const Words& pattern);
-  template <int K>
+  bool emit_undivided(const Level& level, const Node& node, int cuts);
+  template <std::size_t K>
   bool emit_last(const Level& level, const Node& node);
-  template <int K>
+  template <std::size_t K>
   bool find_corners(const Level& level, const Node& node, LastCuts<K>& cuts);
-  bool find_corners_on_edges(const Level& level, const Node& node, LastCuts<2>& cuts);
-  template <int K>
+  template <std::size_t K>
+  bool find_corners_on_edges(const Level& level, const Node& node, LastCuts<K>& cuts);
+  template <std::size_t K>
+  bool find_corners_between(const Level& level, const Node& node, LastCuts<K>& cuts, std::size_t i, std::size_t j,
+                            std::uint64_t at_vertices) const;
+  template <std::size_t K>
   bool find_points(const Level& level, const Node& node, LastCuts<K>& cuts) const;
+  template <std::size_t K>
+  void hand_out_in_order(const LastCuts<K>& cuts, std::uint64_t found, bool descending);
   static double at_least(const VertexRow<D>& row, bool positive, const double* x, double length);
   static bool inside_row(const VertexRow<D>& row, bool positive, const double* x, double length);
   double room_at(const Level& level, const Node& node, const Words& pattern, const std::array<double, D>& x) const;
@@ -294,8 +331,8 @@ class CellSplitter {
   std::vector<Vertex<D>> met_vertices_;
   std::vector<std::uint8_t> met_;
   std::vector<std::int8_t> side_;
-  std::vector<std::array<double, 2>> last_values_;
-  std::vector<unsigned> last_combinations_;
+  Vector last_values_;
+  std::vector<std::uint8_t> last_signs_;
   StageSigns signs_;
   Words open_scratch_, pattern_scratch_;
   std::vector<Cell> spare_;  // cells that are done with, for their memory

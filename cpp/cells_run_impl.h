@@ -192,7 +192,7 @@ void TreeRun<D>::cut() {
   std::unique_ptr<CellSplitter<D, W>> splitter = take_splitter<W>();
   const StageCell<D, W> root = splitter->root();
   std::vector<Subtree<D, W>> jobs;
-  for (const PartialPattern& subtree : run_.subtrees) jobs.push_back({{root}, 0, &subtree});
+  for (const PartialPattern& subtree : run_.subtrees) jobs.emplace_back(root, 0, &subtree);
   for (std::size_t before = 0; jobs.size() != before && static_cast<int>(jobs.size()) < run_.options.jobs;) {
     before = jobs.size();
     std::vector<Subtree<D, W>> parts;

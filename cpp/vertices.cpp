@@ -263,6 +263,18 @@ PYREGIONS_CLONES std::size_t edges_by_count(const std::uint64_t* first, const st
   return count;
 }
 
+PYREGIONS_CLONES std::size_t edges_by_count(const std::uint64_t* all, std::size_t count, int least, EntryPair* pairs) {
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t rows = all[i];
+    for (std::size_t j = i + 1; j < count; ++j) {
+      pairs[found] = {static_cast<std::int32_t>(i), static_cast<std::int32_t>(j)};
+      found += __builtin_popcountll(rows & all[j]) >= least;
+    }
+  }
+  return found;
+}
+
 // |fl(a.x + c) - (a*.x* + c*)| for |a* - a| <= a_error, |c* - c| <= c_error, |x* - x| <= e coordinatewise:
 //   gamma(d + 2) (|a|_1 X + |c|) + a_error (d X + d e) + c_error + |a|_1 e,  X = |x|_inf,
 // which is slope_x X + slope_error e + constant.

@@ -74,6 +74,8 @@ using EntryPair = std::pair<std::int32_t, std::int32_t>;
 // room for one more than all of them.
 std::size_t edges_by_count(const std::uint64_t* first, const std::int32_t* first_names, std::size_t first_count, const std::uint64_t* second,
                            const std::int32_t* second_names, std::size_t second_count, int least, EntryPair* pairs);
+// The same within one list, named by their places.
+std::size_t edges_by_count(const std::uint64_t* all, std::size_t count, int least, EntryPair* pairs);
 
 // K forms, stored by coefficient with a stride. thresholds: `slope_x`, `slope_error`, `constant` with
 // |value - exact| <= slope_x |x|_inf + slope_error * error + constant at a point whose coordinates are off by at most `error`.

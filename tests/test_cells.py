@@ -409,9 +409,49 @@ def test_last_cuts_find_what_divisions_find(dim):
             for what in ("regions", "structure", "count")
         }
         assert found["regions"]["count"] == found["structure"]["count"] == found["count"]["count"] > 10
-        regions, others = ({bytes(row) for row in found[what]["patterns"]} for what in ("regions", "structure"))
-        assert regions == others and len(regions) == found["count"]["count"]
+        assert np.array_equal(found["regions"]["patterns"], found["structure"]["patterns"])
         assert found["structure"]["tally"]["last_cuts"] == 0 < found["regions"]["tally"]["last_cuts"]
+
+
+# Planes a.x = b of R^3 that cut [-1, 1]^3: (a, b) each.
+ARRANGEMENTS = {
+    "one beside another": [((1, 0, 0), -0.5), ((1, 0, 0), 0.25), ((1, 0.1, 0), 0.625), ((1, -0.1, 0), -0.75)],
+    "a prism that no edge of the cell touches": [((0, 1, 0), -0.25), ((1, -1, 0), -0.25), ((-1, -1, 0), -0.25)],
+    "a column that no edge of the cell touches": [
+        ((1, 0, 0), -0.25),
+        ((1, 0, 0), 0.25),
+        ((0, 1, 0), -0.25),
+        ((0, 1, 0), 0.25),
+    ],
+    "a corner in the cell": [((1, 0.1, 0.2), 0.125), ((0.2, 1, 0.1), 0.25), ((0.1, 0.2, 1), 0.0625)],
+    "through one line": [((1, 0, 0), 0.125), ((0, 1, 0), 0.125), ((1, 1, 0), 0.25), ((1, -1, 0), 0)],
+    "through one point": [((1, 0, 0), 0.125), ((0, 1, 0), 0.125), ((0, 0, 1), 0.125), ((1, 1, 1), 0.375)],
+    "a simplex amidst": [((1, 0, 0), -0.125), ((0, 1, 0), -0.125), ((0, 0, 1), -0.125), ((1, 1, 1), 0.25)],
+    "one twice": [((1, 0.5, 0), 0.125), ((2, 1, 0), 0.25), ((0, 1, 0.5), 0)],
+    "through vertices": [((1, 1, 0), 0), ((1, 0, 1), 0), ((1, -1, 0), 0.5)],
+    "nearly through one line": [((1, 0, 0), 0.125), ((0, 1, 0), 0.125), ((1, 1, 0), 0.25 + 2**-50)],
+}
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-400])
+@pytest.mark.parametrize("name", ARRANGEMENTS)
+def test_last_cuts_that_meet(name, scale):
+    """Up to four units of the last stage cut a cell: what its edges do not show is found by divisions."""
+    planes = ARRANGEMENTS[name]
+    steps = np.linspace(-0.95, -0.9, 16)  # cells of the first stage: thin slabs, and nearly all of the cube
+    first = [np.vstack([np.eye(3), np.tile([0, 0, 1.0], (len(steps), 1))]), np.concatenate([np.full(3, 2.0), -steps])]
+    A, b = np.array([a for a, _ in planes], dtype=float), np.array([b for _, b in planes])
+    second = [scale * np.hstack([A, np.zeros((len(A), len(steps)))]), -scale * (b + 2 * A.sum(axis=1))]
+    net = engine_net([first, second, (np.ones((1, len(A))), [0.0])])
+    rows, every = domain_rows(net, pr.Box(-1, 1)).core(), np.full((1, net.units), -1, dtype=np.int8)
+    regions = _core.enumerate(net._core, rows, every, "regions", 1, -1, -1.0, None)
+    structure = _core.enumerate(net._core, rows, every, "structure", 1, -1, -1.0, None)
+    assert np.array_equal(regions["patterns"], structure["patterns"])
+    assert regions["tally"]["last_cuts"] > 0
+    found = np.unpackbits(regions["patterns"].view(np.uint8), axis=1, count=net.units, bitorder="little")[:, -len(A) :]
+    sampled = np.random.default_rng(0).uniform(-1, 1, (20_000, 3)) @ A.T > b
+    assert {bytes(row) for row in sampled.astype(np.uint8)} <= {bytes(row) for row in found}
+    pr.enumerate_regions(net, pr.Box(-1, 1)).verify()
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 4])
