@@ -225,6 +225,13 @@ void cholesky_solve(const Matrix& factor, double* b) {
   scipy_dpotrs_("U", &n, &one, factor.data(), &n, b, &n, &info, 1);
 }
 
+void solve_right(bool transpose, Index m, const Matrix& lower, double* b) {
+  if (m == 0 || lower.rows() == 0) return;
+  one_thread();
+  scipy_cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, flag(transpose), CblasNonUnit, to_blas(m), to_blas(lower.rows()), 1.0,
+                    lower.data(), leading(lower.cols()), b, leading(lower.cols()));
+}
+
 bool invert(Matrix& a) {
   if (a.rows() != a.cols()) throw std::invalid_argument("invert: the matrix is not square");
   if (a.rows() == 0) return true;

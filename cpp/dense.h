@@ -93,6 +93,8 @@ void add_multiples(const double* const* x, const double* factors, Index count, d
 bool cholesky(Matrix& a);
 // Solves L L^T x = b in place with the factor of cholesky().
 void cholesky_solve(const Matrix& factor, double* b);
+// B = B op(L)^-1 in place for L lower triangular and m contiguous rows.
+void solve_right(bool transpose, Index m, const Matrix& lower, double* b);
 // In-place LU inverse; false when singular to working precision.
 bool invert(Matrix& a);
 

@@ -48,11 +48,14 @@ Frame ambient_frame(const RowSystem& rows, const Vector& center, const Matrix& s
     }
   }
   f.G = gather_rows(all.A, general);
+  Vector lengths(general.size());
+  for_rows(rows.workers(), f.G.rows(), f.dim, [&](Index i) {
+    const double length = lengths[at(i)] = norm2(f.G.row(i), f.dim);
+    for (Index k = 0; k < f.dim; ++k) f.G(i, k) /= length;
+  });
   for (std::size_t i = 0; i < general.size(); ++i) {
     const Index slot = static_cast<Index>(i);
-    const double length = norm2(f.G.row(slot), f.dim);
-    for (Index k = 0; k < f.dim; ++k) f.G(slot, k) /= length;
-    add_row(f, general[i], slot, length, slack(0, general[i]));
+    add_row(f, general[i], slot, lengths[i], slack(0, general[i]));
   }
   return f;
 }

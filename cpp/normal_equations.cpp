@@ -34,10 +34,10 @@ double largest_size(const Vector& values) {
 
 NormalEquations::NormalEquations(const BallProblem& problem)
     : workers_(problem.workers), rows_(problem.A->rows()), cols_(problem.A->cols()), a_(*problem.A) {
-  for (Index i = 0; i < rows_; ++i) {
+  for_rows(workers_, rows_, cols_, [&](Index i) {
     for (Index j = 0; j < cols_; ++j) a_(i, j) /= problem.norms[i];
-    rhs_.push_back(problem.b[i] / problem.norms[i]);
-  }
+  });
+  for (Index i = 0; i < rows_; ++i) rhs_.push_back(problem.b[i] / problem.norms[i]);
   Index bounded = 0;
   for (Index j = 0; j < cols_ && !problem.lower.empty(); ++j) {
     const bool below = std::isfinite(problem.lower[j]), above = std::isfinite(problem.upper[j]);
@@ -111,12 +111,12 @@ bool NormalEquations::factor(Vector weights, double proximal) {
 
 bool NormalEquations::factor_full(double regularisation) {
   if (scaled_.rows() != rows_ || scaled_.cols() != cols_ + 1) scaled_ = Matrix(rows_, cols_ + 1);
-  for (Index i = 0; i < rows_; ++i) {
+  for_rows(workers_, rows_, cols_, [&](Index i) {
     double* target = scaled_.row(i);
     const double* source = a_.row(i);
     for (Index j = 0; j < cols_; ++j) target[j] = root_weights_[i] * source[j];
     target[cols_] = root_weights_[i];
-  }
+  });
   if (matrix_.rows() != cols_ + 1) matrix_ = Matrix(cols_ + 1, cols_ + 1);
   syrk(workers_, 1.0, scaled_, 0.0, matrix_);
   double largest = 0;

@@ -1,6 +1,8 @@
 // Layer 0. Products of large matrices on several threads.
 #pragma once
 
+#include <functional>
+
 #include "dense.h"
 
 namespace pyregions {
@@ -9,5 +11,11 @@ namespace pyregions {
 // not depend on the number of workers. What is above the triangle may be overwritten.
 void gemm(int workers, bool transpose_a, bool transpose_b, double alpha, const Matrix& a, const Matrix& b, double beta, Matrix& c);
 void syrk(int workers, double alpha, const Matrix& a, double beta, Matrix& c);
+// each(i) for all rows of a matrix, in blocks.
+void for_rows(int workers, Index rows, Index cols, const std::function<void(Index)>& each);
+// All products of rows of A with each other.
+Matrix gram(int workers, const Matrix& a);
+// B = B op(L)^-1, L lower triangular.
+void solve_right(int workers, bool transpose, const Matrix& lower, Matrix& b);
 
 }  // namespace pyregions

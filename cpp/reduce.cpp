@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "exact_rung.h"
+#include "parallel_dense.h"
 #include "pool.h"
 #include "reducer.h"
 
@@ -193,10 +194,10 @@ Reducer::Reducer(const RowSystem& rows, const Parts& center, const ReduceOptions
     if (chosen >= 0) group_of_[s(chosen)] = static_cast<Index>(g);
   }
   polar_ = frame_.G;
-  for (Index e = 0; e < R; ++e) {
-    const double factor = group_of_[s(e)] >= 0 ? 1 / frame_.h[s(e)] : 0.0;
-    for (Index k = 0; k < K; ++k) polar_(e, k) *= factor;
-  }
+  for (Index e = 0; e < R; ++e) inverse_.push_back(group_of_[s(e)] >= 0 ? 1 / frame_.h[s(e)] : 0.0);
+  for_rows(options_.workers, R, K, [this, K](Index e) {
+    for (Index k = 0; k < K; ++k) polar_(e, k) *= inverse_[s(e)];
+  });
   polar_lower_.assign(s(K), 0.0);
   polar_upper_.assign(s(K), 0.0);
   for (Index k = 0; k < K; ++k) {
@@ -339,7 +340,9 @@ void Reducer::verify(const std::vector<Candidate>& candidates) {
       std::copy(from.begin(), from.end(), y.row(i));
     }
     points[s(batch)] = frame_.to_x(y);
-    if (options_.certify) slacks[s(batch)] = rows_.slacks(points[s(batch)], held_.get());
+    if (!options_.certify) return;
+    const Candidate& one = candidates[s(first)];  // all of them come from rays along normals, or none does
+    slacks[s(batch)] = one.ray >= 0 ? slacks_along(&one, points[s(batch)]) : rows_.slacks(points[s(batch)], held_.get());
   });
   for (Index i = 0; i < count; ++i)
     take(candidates[s(i)].group, points[s(i / kBatch)], slacks[s(i / kBatch)], i % kBatch);

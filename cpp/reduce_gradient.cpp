@@ -10,7 +10,7 @@ namespace pyregions::detail {
 
 namespace {
 constexpr Index kBatch = 512;      // open rows searched together: ratio and gradient matrices of a few megabytes
-constexpr Index kTile = 64;         // rows of a batch that one thread takes at a time
+constexpr Index kTile = 128;        // rows of a batch that one thread takes at a time
 constexpr int kRounds = 48;        // measured: later rounds find less than the least-distance solves cost
 constexpr int kCheck = 6;          // every so many rounds ask whether it pays to go on ...
 // ... which it does while a share of kYield over the dimension of the open rows falls, or kMostYield: a round costs as much as
@@ -30,33 +30,28 @@ Reducer::Whitened Reducer::whiten() const {
     if (group_of_[s(e)] >= 0) out.entry.push_back(e);
   const Index n = static_cast<Index>(out.entry.size());
   Matrix polar(n, K);
-  for (Index i = 0; i < n; ++i) {
+  for_rows(options_.workers, n, K, [&](Index i) {
     const Vector row = polar_row(out.entry[s(i)]);
     std::copy(row.begin(), row.end(), polar.row(i));
-  }
-  const auto normalise = [](Matrix& m) {
-    for (Index i = 0; i < m.rows(); ++i) {
-      const double norm = norm2(m.row(i), m.cols());
-      for (Index k = 0; k < m.cols(); ++k) m(i, k) /= norm;
-    }
+  });
+  const auto normalise = [K](double* row) {
+    const double norm = norm2(row, K);
+    for (Index k = 0; k < K; ++k) row[k] /= norm;
+    return norm;
   };
   if (out.with_bounds && n >= K) {
     Matrix unit = polar, moment(K, K);
-    normalise(unit);
-    gemm(options_.workers, true, false, 1.0, unit, unit, 0.0, moment);
-    if (cholesky(moment)) {
-      for (Index i = 0; i < K; ++i)
-        for (Index j = i + 1; j < K; ++j) moment(i, j) = 0;
-      // moment = L^-1: rows a become a L^-T, points y = L^-T w, as rows y = w L^-1.
-      if (invert(moment)) {
-        gemm(options_.workers, false, true, 1.0, polar, moment, 0.0, unit);
-        polar = std::move(unit);
-        out.to_y = std::move(moment);
-      }
+    for_rows(options_.workers, n, K, [&](Index i) { normalise(unit.row(i)); });
+    syrk(options_.workers, 1.0, unit, 0.0, moment);
+    if (cholesky(moment)) {  // moment = L L^T: rows a become a L^-T, points y = L^-T w, as rows y = w L^-1
+      solve_right(options_.workers, true, moment, polar);
+      out.to_y = Matrix(K, K);
+      for (Index k = 0; k < K; ++k) out.to_y(k, k) = 1;
+      solve_right(options_.workers, false, moment, out.to_y);
     }
   }
-  for (Index i = 0; i < n; ++i) out.reach.push_back(1 / norm2(polar.row(i), K));
-  normalise(polar);
+  out.reach.resize(s(n));
+  for_rows(options_.workers, n, K, [&](Index i) { out.reach[s(i)] = 1 / normalise(polar.row(i)); });
   out.rows = std::move(polar);
   Vector reach = out.reach;
   std::nth_element(reach.begin(), reach.begin() + n / 2, reach.end());
@@ -156,7 +151,7 @@ void Reducer::search() {
       b.hits.assign(s(m), {});
       parallel_for((m + kTile - 1) / kTile, options_.workers,
                    [&](Index t) { descend(white, b, t * kTile, std::min(m, (t + 1) * kTile)); });
-      if (round > 0) harvest(b.y, b.hits);
+      if (round > 0 || !white.to_y.empty()) harvest(b.y, b.hits);  // else the rays that have been shot before
       std::vector<Index> kept;
       for (Index i = 0; i < m; ++i)
         if (is_open(b.entry[s(i)])) kept.push_back(i);

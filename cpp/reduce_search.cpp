@@ -1,4 +1,4 @@
-// Layer 3. Float searches of the reduction: rays, least-distance solves, LPs. All proposals; accept()
+// Layer 3. Float searches of the reduction: row maxima, least-distance solves, LPs. All proposals; accept()
 // and prove() decide.
 #include <algorithm>
 #include <cmath>
@@ -13,15 +13,11 @@
 namespace pyregions::detail {
 
 namespace {
-// Rays are shot in blocks so that the ratio matrix of a large cell stays small.
-constexpr Index kRays = 256;
 // A ray that leaves the cell through a row proves it a facet if the next wall is farther by more than the bounds of a forward
 // pass; this much, relatively, nearly always is.
 constexpr double kClearlyFirst = 0x1p-20;
 // Of the first round of least-distance solves; see finish().
 constexpr double kFirstOvershoot = 0x1p-12, kFirstTilt = 0x1p-24;
-// Rows whose products with each other are kept in any case.
-constexpr Index kLargestGram = 2048;
 // The precision of a point against the distance that it is to lie beyond a row.
 constexpr double kOfOvershoot = 0x1p-4;
 }  // namespace
@@ -35,77 +31,6 @@ Vector Reducer::polar_row(Index e) const {
   else
     row[s(e - R - K)] = polar_upper_[s(e - R - K)];
   return row;
-}
-
-Reducer::Hit Reducer::first_hit(const double* y, const double* ratios) const {
-  const Index R = frame_.rows(), K = frame_.dim;
-  Hit hit;
-  const auto offer = [&hit](Index entry, double ratio) {
-    if (ratio > hit.best) {
-      hit.second = hit.best;
-      hit.best = ratio;
-      hit.entry = entry;
-    } else if (ratio > hit.second) {
-      hit.second = ratio;
-    }
-  };
-  for (Index e = 0; e < R; ++e) offer(e, ratios[e]);
-  for (Index k = 0; k < K; ++k) {
-    if (y[k] < 0)
-      offer(R + k, -y[k] * polar_lower_[s(k)]);
-    else
-      offer(R + K + k, y[k] * polar_upper_[s(k)]);
-  }
-  return hit;
-}
-
-std::vector<Reducer::Hit> Reducer::first_hits(int workers, const Matrix& y, const Matrix& ratios) const {
-  constexpr Index kBlock = 64;
-  std::vector<Hit> hits(s(y.rows()));
-  parallel_for((y.rows() + kBlock - 1) / kBlock, workers, [&](Index block) {
-    for (Index m = block * kBlock; m < std::min(y.rows(), (block + 1) * kBlock); ++m) hits[s(m)] = first_hit(y.row(m), ratios.row(m));
-  });
-  return hits;
-}
-
-void Reducer::harvest(const Matrix& y, const std::vector<Hit>& hits) {
-  std::vector<Candidate> candidates;
-  std::vector<std::uint8_t> taken(groups_.size(), 0);
-  for (Index m = 0; m < y.rows(); ++m) {
-    const Hit& hit = hits[s(m)];
-    if (hit.entry < 0 || !is_open(hit.entry) || !(hit.best > hit.second)) continue;
-    const Index g = group_of_[s(hit.entry)];
-    if (taken[s(g)]) continue;
-    taken[s(g)] = 1;
-    // Between the first and the second wall of the ray, in the middle of the ratios.
-    const double t = 2 / (hit.best + hit.second);
-    Candidate c{g, Vector(y.row(m), y.row(m) + y.cols())};
-    for (double& v : c.y) v *= t;
-    candidates.push_back(std::move(c));
-  }
-  verify(candidates);
-}
-
-void Reducer::shoot_normals() {
-  const Index R = frame_.rows(), K = frame_.dim;
-  const std::vector<Index> open = open_entries();
-  for (std::size_t first = 0; first < open.size(); first += static_cast<std::size_t>(kRays)) {
-    const std::size_t last = std::min(open.size(), first + static_cast<std::size_t>(kRays));
-    Matrix y(static_cast<Index>(last - first), K);
-    for (std::size_t i = first; i < last; ++i) {
-      const Index e = open[i];
-      double* out = y.row(static_cast<Index>(i - first));
-      if (e < R)
-        std::copy(frame_.G.row(e), frame_.G.row(e) + K, out);
-      else if (e < R + K)
-        out[e - R] = -1;
-      else
-        out[e - R - K] = 1;
-    }
-    Matrix ratios(y.rows(), R);
-    gemm(options_.workers, false, true, 1.0, y, polar_, 0.0, ratios);
-    harvest(y, first_hits(options_.workers, y, ratios));
-  }
 }
 
 // Marks entry e, if it is a row, and the rows that stand back for their group.
@@ -148,14 +73,6 @@ void Reducer::maximize_rows() {
   prove(claims);
 }
 
-// The rays through points of the frame.
-void Reducer::harvest_points(const std::vector<const Vector*>& points) {
-  Matrix y(static_cast<Index>(points.size()), frame_.dim), ratios(static_cast<Index>(points.size()), frame_.rows());
-  for (std::size_t i = 0; i < points.size(); ++i) std::copy(points[i]->begin(), points[i]->end(), y.row(static_cast<Index>(i)));
-  gemm(false, true, 1.0, y, polar_, 0.0, ratios);
-  harvest(y, first_hits(1, y, ratios));
-}
-
 void Reducer::finish() {
   maximize_rows();
   // The claimed row is pushed out by `overshoot` of its slack, so that a solution gives a witness with a margin; `tilt`
@@ -167,15 +84,8 @@ void Reducer::finish() {
   finish_once(0x1p-36, 0x1p-34);
 }
 
-Reducer::Round Reducer::start_round(const Frame& frame, double overshoot, double tilt) const {
-  Round round{frame, overshoot, tilt, kOfOvershoot * overshoot, first_stage_lean(rows_, frame), {}};
-  // Products of rows with rows, shared by all solves, where they are smaller than a few copies of G.
-  const Index R = frame.rows(), K = frame.dim;
-  if (R <= 4 * K + 256 || R <= kLargestGram) {
-    round.gram = Matrix(R, R);
-    gemm(false, true, 1.0, frame.G, frame.G, 0.0, round.gram);
-  }
-  return round;
+Reducer::Round Reducer::start_round(const Frame& frame, const Matrix& products, double overshoot, double tilt) const {
+  return {frame, overshoot, tilt, kOfOvershoot * overshoot, first_stage_lean(rows_, frame), products};
 }
 
 // The point nearest to the centre beyond entry e (by the overshoot of its slack, tilted by the tilt of lean) that violates no
@@ -208,7 +118,7 @@ NearestPoint Reducer::beyond(const Round& round, Index e, const std::vector<std:
   problem.extra = extra.data();
   problem.extra_b = -slack * (1 + round.overshoot);
   problem.row_norms = &frame.scale;
-  if (!round.gram.empty()) problem.gram = &round.gram;
+  if (!round.products.empty()) problem.gram = &round.products;
   NearestPointOptions options;
   options.precision = std::max(options.precision, round.precision);
   return nearest_point(problem, options);
@@ -241,7 +151,8 @@ void Reducer::prove_in_quotient() {
     if (e >= 0 && is_open(e)) tried.push_back(i);
   }
   if (tried.empty()) return;
-  const Round round = start_round(quotient, kFirstOvershoot, kFirstTilt);
+  const Matrix with_rows = row_products(quotient);
+  const Round round = start_round(quotient, with_rows, kFirstOvershoot, kFirstTilt);
   std::vector<NearestPoint> results(tried.size());
   parallel_for(static_cast<Index>(tried.size()), options_.workers, [&](Index i) {
     std::vector<std::uint8_t> others = skip;
@@ -264,7 +175,7 @@ void Reducer::prove_in_quotient() {
 void Reducer::finish_once(double overshoot, double tilt) {
   const std::vector<Index> open = open_entries();
   if (open.empty()) return;
-  const Round round = start_round(frame_, overshoot, tilt);
+  const Round round = start_round(frame_, products(), overshoot, tilt);
   std::vector<NearestPoint> results(open.size());
   parallel_for(static_cast<Index>(open.size()), options_.workers,
                [&](Index i) { results[s(i)] = beyond(round, open[s(i)], all_but(open[s(i)])); });

@@ -32,6 +32,8 @@ class Reducer {
   struct Candidate {
     Index group;
     Vector y;
+    Index ray;  // y = t times the unit row of this entry; -1: it is not
+    double t;
   };
   // Rows of the search in coordinates y = w to_y in which their directions are spread evenly.
   struct Whitened {
@@ -57,7 +59,18 @@ class Reducer {
   Hit first_hit(const double* y, const double* ratios) const;
   std::vector<Hit> first_hits(int workers, const Matrix& y, const Matrix& ratios) const;
   // Turns first hits of the rays y into witnesses of open groups (each group once) and verifies them.
-  void harvest(const Matrix& y, const std::vector<Hit>& hits);
+  void harvest(const Matrix& y, const std::vector<Hit>& hits, const Index* normals = nullptr);
+  // Products of the frame's rows with each other, found when asked for; empty where they take too much room.
+  const Matrix& products();
+  Matrix row_products(const Frame& frame) const;
+  // What the slacks at points along rows' normals follow from, by row of the cell.
+  struct Along {
+    RowSystem::Slacks at_center;
+    std::vector<Index> entry;  // -1: of no entry
+    Vector error;              // of the slope of a slack
+  };
+  std::optional<Along> slopes_along() const;
+  RowSystem::Slacks slacks_along(const Candidate* candidates, const Matrix& x) const;
   void verify(const std::vector<Candidate>& candidates);
   void take(Index group, const Matrix& points, const RowSystem::Slacks& slacks, Index r);
   bool accept(Index group, const double* x, const double* slack, const double* error) const;
@@ -83,9 +96,9 @@ class Reducer {
     const Frame& frame;
     double overshoot, tilt, precision;
     Vector lean;
-    Matrix gram;  // products of rows with rows; may be empty
+    const Matrix& products;  // of rows with rows; may be empty
   };
-  Round start_round(const Frame& frame, double overshoot, double tilt) const;
+  Round start_round(const Frame& frame, const Matrix& products, double overshoot, double tilt) const;
   static NearestPoint beyond(const Round& round, Index e, const std::vector<std::uint8_t>& skip);
   void finish_once(double overshoot, double tilt);
   void maximize_rows();
@@ -111,6 +124,9 @@ class Reducer {
   std::shared_ptr<const Network::Held> held_;  // null without units
   Frame frame_;
   Matrix polar_;                       // R x K; zero rows for entries that stand back for their group
+  Vector inverse_;                     // the factors of its rows
+  std::optional<Matrix> products_;
+  std::optional<Along> along_;
   Vector polar_lower_, polar_upper_;   // 1 / distance to the bound, 0 where there is none
   std::vector<std::vector<Index>> groups_;
   std::vector<Index> group_of_;        // entry -> group it represents, or -1
