@@ -147,9 +147,8 @@ void CellSplitter<D, W>::find_edges(const Node& node, const std::vector<std::int
   keep_edges(node);
 }
 
-// All edges of the cell.
 template <int D, int W>
-void CellSplitter<D, W>::find_edges(const Node& node) {
+void CellSplitter<D, W>::find_all_edges(const Node& node) {
   const std::size_t count = node.entries.size();
   edges_.make_room(count * count / 2 + 1);
   if constexpr (W == 1) {

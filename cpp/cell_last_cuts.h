@@ -2,23 +2,24 @@
 // and edges without dividing it: nothing comes after them, and they are most of all divisions.
 //
 // A combination of signs that a vertex has, or an edge between two crossings, is a region. Whether these are all follows from
-// their number. (1) Two hyperplanes meet within the cell iff all four combinations of their signs are found: where u vanishes
-// v has its largest and its least value at ends of that section, which edges cross there. (2) There are no more regions than sets
-// of at most D hyperplanes that meet in pairs, the empty one among them: a further hyperplane adds as many as others cut it into,
-// which by the same law is no more than the sets that it completes. So if as many are found, no other exists.
+// their number, in a bounded cell with no vertex on any of the hyperplanes. (1) Two of them cross within the cell iff all four
+// combinations of their signs are found: where u vanishes v has its largest and its least value at ends of that section, which
+// edges cross there. (2) There are no more regions than sets of at most D hyperplanes that cross in pairs, the empty one among
+// them: a further hyperplane adds as many as others cut it into, which by the same law is no more than the sets that it completes
+// (one that coincides with another crosses it nowhere and adds none). So if as many are found, no other exists.
 #pragma once
 
 #include "cell_emit.h"
 
 namespace pyregions {
 
-// The sets of at most `most` members of `among` that meet in pairs; meets[u] holds the later ones that u meets.
+// The sets of at most `most` members of `among` that cross in pairs; crosses[u] holds the later ones that u crosses.
 template <std::size_t K>
-std::size_t sets_that_meet(unsigned among, const std::array<unsigned, K>& meets, int most) {
+std::size_t sets_that_cross(unsigned among, const std::array<unsigned, K>& crosses, int most) {
   std::size_t count = 1;
   if (most > 0)
     for (; among; among &= among - 1)
-      count += sets_that_meet(among & meets[static_cast<std::size_t>(__builtin_ctz(among))], meets, most - 1);
+      count += sets_that_cross(among & crosses[static_cast<std::size_t>(__builtin_ctz(among))], crosses, most - 1);
   return count;
 }
 
@@ -32,19 +33,20 @@ constexpr std::uint64_t with_bit(std::size_t u) {
 // Whether there can be no other combinations of K signs than those found, a bit each; see the head of the file.
 template <std::size_t K>
 bool none_missing(std::uint64_t found, int dimension) {
-  std::array<unsigned, K> meets{};
+  std::array<unsigned, K> crosses{};
   for (std::size_t u = 0; u < K; ++u)
     for (std::size_t v = u + 1; v < K; ++v) {
       const std::uint64_t above_u = with_bit(u), above_v = with_bit(v);
       const bool all_four = (found & above_u & above_v) && (found & above_u & ~above_v) && (found & ~above_u & above_v) &&
                             (found & ~above_u & ~above_v);
-      meets[u] |= unsigned{all_four} << v;
+      crosses[u] |= unsigned{all_four} << v;
     }
-  return static_cast<std::size_t>(__builtin_popcountll(found)) == sets_that_meet((1u << K) - 1, meets, dimension);
+  return static_cast<std::size_t>(__builtin_popcountll(found)) == sets_that_cross((1u << K) - 1, crosses, dimension);
 }
 
 // Regions are handed out in the order in which divisions would come to them. False, and nothing handed out, where doubles leave
-// anything open, regions may be missing, the cell is unbounded, or only one side of a unit is wanted.
+// anything open, regions may be missing, the cell is unbounded, a vertex lies on one of several units, or only one side of one
+// is wanted.
 template <int D, int W>
 template <std::size_t K>
 bool CellSplitter<D, W>::emit_last(const Level& level, const Node& node) {
@@ -109,12 +111,9 @@ bool CellSplitter<D, W>::find_corners(const Level& level, const Node& node, Last
   return true;
 }
 
-// A unit that changes sign along an edge: values and bounds at its beginning and its end.
-struct AlongEdge {
-  double begin, end, begin_bound, end_bound;
-};
-
-// Whether of two such units the first one changes first, for certain.
+// Whether of two units that change sign along an edge the first one changes first, for certain: at |begin| / (|begin| + |end|) of the edge, so iff
+// |begin| |other end| < |end| |other begin|. Exact values are off by no more than the bounds, a product by each bound times the
+// other factor, whose own bound is added once; two products and a difference are rounded.
 inline bool surely_first(const AlongEdge& first, const AlongEdge& second) {
   const double u = std::fabs(first.begin), v = std::fabs(second.begin), other_u = std::fabs(first.end), other_v = std::fabs(second.end);
   const double earlier = other_u * v - u * other_v;
@@ -130,7 +129,7 @@ template <std::size_t K>
 bool CellSplitter<D, W>::find_corners_on_edges(const Level& level, const Node& node, LastCuts<K>& cuts) {
   const std::uint64_t at_vertices = cuts.found;
   if (at_vertices == ~std::uint64_t{0} >> (64 - (1u << K))) return true;
-  find_edges(node);
+  find_all_edges(node);
   for (const auto& [i, j] : edges_.found()) {
     const unsigned changed = cuts.signs[i] ^ cuts.signs[j];
     if ((changed & (changed - 1)) == 0) continue;  // one crossing at most
@@ -139,40 +138,36 @@ bool CellSplitter<D, W>::find_corners_on_edges(const Level& level, const Node& n
   return true;
 }
 
+// The units that change sign along an edge, in order of what floats say of where.
+template <int D, int W>
+template <std::size_t K>
+std::size_t CellSplitter<D, W>::find_crossings(const Level& level, const Node& node, const LastCuts<K>& cuts, std::size_t i,
+                                               std::size_t j, std::array<Crossing, K>& crossings) const {
+  const Vertex<D>&a = level.vertices[static_cast<std::size_t>(node.entries[i].vertex)],
+                  &b = level.vertices[static_cast<std::size_t>(node.entries[j].vertex)];
+  std::size_t count = 0;
+  for (unsigned left = cuts.signs[i] ^ cuts.signs[j]; left; left &= left - 1) {
+    const auto u = static_cast<unsigned>(__builtin_ctz(left));
+    const Index c = cuts.candidates[u];
+    const double at_a = cuts.values[K * i + u], at_b = cuts.values[K * j + u];
+    const Crossing one{std::fabs(at_a) / (std::fabs(at_a) + std::fabs(at_b)), u,
+                       {at_a, at_b, level.forms.bound_near(c, a), level.forms.bound_near(c, b)}};
+    std::size_t at = count++;
+    for (; at > 0 && crossings[at - 1].share > one.share; --at) crossings[at] = crossings[at - 1];
+    crossings[at] = one;
+  }
+  return count;
+}
+
+// False where it is not certain in which order the units change.
 template <int D, int W>
 template <std::size_t K>
 bool CellSplitter<D, W>::find_corners_between(const Level& level, const Node& node, LastCuts<K>& cuts, std::size_t i, std::size_t j,
                                               std::uint64_t at_vertices) const {
-  const Vertex<D>&a = level.vertices[static_cast<std::size_t>(node.entries[i].vertex)],
-                  &b = level.vertices[static_cast<std::size_t>(node.entries[j].vertex)];
-  struct Crossing {
-    double share;  // of the edge
-    unsigned unit;
-    AlongEdge values;
-  };
   std::array<Crossing, K> crossings;
-  std::size_t crossed = 0;
-  const auto largest = [](const Vertex<D>& v) {
-    double size = 0;
-    for (const double x : v.x) size = std::max(size, std::fabs(x));
-    return size;
-  };
-  const double size_a = largest(a), size_b = largest(b);
-  for (unsigned left = cuts.signs[i] ^ cuts.signs[j]; left; left &= left - 1) {
-    const auto u = static_cast<unsigned>(__builtin_ctz(left));
-    const Index c = cuts.candidates[u];
-    const auto bound = [&](double size, double error) {
-      return level.forms.slope_x[c] * size + level.forms.slope_error[c] * error + level.forms.constant[c] + underflow(D + 4);
-    };
-    const double at_a = cuts.values[K * i + u], at_b = cuts.values[K * j + u];
-    const Crossing one{std::fabs(at_a) / (std::fabs(at_a) + std::fabs(at_b)), u,
-                       {at_a, at_b, bound(size_a, a.x_error), bound(size_b, b.x_error)}};
-    std::size_t at = crossed++;
-    for (; at > 0 && crossings[at - 1].share > one.share; --at) crossings[at] = crossings[at - 1];
-    crossings[at] = one;
-  }
+  const std::size_t count = find_crossings(level, node, cuts, i, j, crossings);
   unsigned signs = cuts.signs[i];
-  for (std::size_t k = 0; k + 1 < crossed; ++k) {
+  for (std::size_t k = 0; k + 1 < count; ++k) {
     const Crossing &here = crossings[k], &next = crossings[k + 1];
     if (!surely_first(here.values, next.values)) return false;
     signs ^= 1u << here.unit;

@@ -78,6 +78,11 @@ struct Subtree {
   }
 };
 
+// Values of a unit at the beginning and the end of an edge, with bounds.
+struct AlongEdge {
+  double begin, end, begin_bound, end_bound;
+};
+
 template <int D, int W>
 class CellSplitter {
  public:
@@ -210,6 +215,13 @@ class CellSplitter {
     }
   };
 
+  // A unit that changes sign along an edge.
+  struct Crossing {
+    double share;  // of the edge, where it does
+    unsigned unit;
+    AlongEdge values;
+  };
+
   // Signs at vertices, words of each in turn: of all units of a stage, or of the candidates.
   struct StageSigns {
     Words units, dead;  // all units; those that are 0 by structure
@@ -241,7 +253,7 @@ class CellSplitter {
   // One division.
   void divide(Level& level, const Node& node, std::int32_t row, const std::vector<std::int8_t>& side, Node* below, Node* above);
   void find_edges(const Node& node, const std::vector<std::int8_t>& side);
-  void find_edges(const Node& node);
+  void find_all_edges(const Node& node);
   void keep_edges(const Node& node);
   static bool is_edge(const Node& node, std::size_t i, std::size_t j, const Set& common);
   // An edge with just as many rows in common as determine it, as in a simple cell always.
@@ -287,6 +299,9 @@ class CellSplitter {
   bool find_corners(const Level& level, const Node& node, LastCuts<K>& cuts);
   template <std::size_t K>
   bool find_corners_on_edges(const Level& level, const Node& node, LastCuts<K>& cuts);
+  template <std::size_t K>
+  std::size_t find_crossings(const Level& level, const Node& node, const LastCuts<K>& cuts, std::size_t i, std::size_t j,
+                             std::array<Crossing, K>& crossings) const;
   template <std::size_t K>
   bool find_corners_between(const Level& level, const Node& node, LastCuts<K>& cuts, std::size_t i, std::size_t j,
                             std::uint64_t at_vertices) const;

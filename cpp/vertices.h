@@ -83,6 +83,12 @@ struct FormBlock {
   const double* coefficients;  // (d + 1) x stride
   Index stride, count;
   const double *slope_x, *slope_error, *constant;
+  template <int D>
+  double bound_near(Index j, const Vertex<D>& v) const {
+    double size = 0;
+    for (const double x : v.x) size = std::max(size, std::fabs(x));
+    return slope_x[j] * size + slope_error[j] * v.x_error + constant[j] + underflow(D + 4);
+  }
 };
 // Signs of the forms in `asked` (a set of bits) at vertices, at those far away the sign at infinity, of the form without its
 // constant: for every vertex words of those certainly > 0, certainly < 0, and open (neither, nor certainly 0). All three

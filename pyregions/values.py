@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -145,16 +147,23 @@ class Facets(Sequence[Facet]):
     def __init__(self, raw: FacetsDict, halfspaces: Halfspaces) -> None:
         self.raw = raw
         self._halfspaces = halfspaces
-        pointer, rows = raw["group_ptr"], raw["group_rows"]
-        self.groups = [tuple(map(int, rows[pointer[f] : pointer[f + 1]])) for f in range(len(pointer) - 1)]
-        first = np.array([group[0] for group in self.groups], dtype=np.int64)
-        self.first_rows: I64 = frozen(first)
-        self.normals: F64 = frozen(halfspaces.A[first])
-        self.offsets: F64 = frozen(halfspaces.b[first])
+        pointer, rows = raw["group_ptr"].tolist(), raw["group_rows"].tolist()
+        self.groups: list[tuple[int, ...]] = [tuple(rows[i:j]) for i, j in pairwise(pointer)]
+        self.first_rows: I64 = frozen(np.array([group[0] for group in self.groups], dtype=np.int64))
         self.witnesses: F64 = raw["witness"]
         self.on_domain: NDArray[np.bool_] = np.asarray(raw["on_domain"], dtype=bool)
         self.zero_rows = tuple(map(int, raw["zero_rows"]))
         self.undecided = tuple(map(int, raw["undecided"]))
+
+    @cached_property
+    def normals(self) -> F64:
+        """The normal of every facet's first row, (F, d)."""
+        return frozen(self._halfspaces.A[self.first_rows])
+
+    @cached_property
+    def offsets(self) -> F64:
+        """The offset of every facet's first row, (F,)."""
+        return frozen(self._halfspaces.b[self.first_rows])
 
     def __len__(self) -> int:
         return len(self.groups)

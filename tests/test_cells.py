@@ -413,9 +413,25 @@ def test_last_cuts_find_what_divisions_find(dim):
         assert found["structure"]["tally"]["last_cuts"] == 0 < found["regions"]["tally"]["last_cuts"]
 
 
+@pytest.mark.parametrize("dim", [6, 7, 8])
+def test_last_cuts_in_many_dimensions(dim):
+    """A further stage of one unit that is always on has every cell divided, and the same regions in the same order."""
+    layers = cell_cases.draw(np.random.default_rng(dim), [dim, 6, 4, 1])
+    longer = [*layers[:-1], (np.zeros((1, 4)), [1.0]), (np.zeros((1, 1)), [0.0])]
+    found = []
+    for net in (engine_net(layers), engine_net(longer)):
+        rows, every = domain_rows(net, pr.Box(-1, 1)).core(), np.full((1, net.units), -1, dtype=np.int8)
+        found.append(_core.enumerate(net._core, rows, every, "regions", 2, -1, -1.0, None))
+    short, long = (np.unpackbits(f["patterns"].view(np.uint8), axis=1, bitorder="little") for f in found)
+    units = sum(len(b) for _, b in layers[:-1])
+    assert np.array_equal(short[:, :units], long[:, :units])
+    assert found[0]["tally"]["last_cuts"] > 0 == found[1]["tally"]["last_cuts"]
+
+
 # Planes a.x = b of R^3 that cut [-1, 1]^3: (a, b) each.
 ARRANGEMENTS = {
     "one beside another": [((1, 0, 0), -0.5), ((1, 0, 0), 0.25), ((1, 0.1, 0), 0.625), ((1, -0.1, 0), -0.75)],
+    "two that one crosses": [((1, 0, 0), -0.5), ((1, 0, 0), 0.5), ((0, 1, 0.1), 0.25)],
     "a prism that no edge of the cell touches": [((0, 1, 0), -0.25), ((1, -1, 0), -0.25), ((-1, -1, 0), -0.25)],
     "a column that no edge of the cell touches": [
         ((1, 0, 0), -0.25),
@@ -433,12 +449,15 @@ ARRANGEMENTS = {
 }
 
 
-@pytest.mark.parametrize("scale", [1.0, 2.0**-400])
+UNDIVIDED = ("one beside another", "two that one crosses", "a corner in the cell")
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-400, 2.0**-600])
 @pytest.mark.parametrize("name", ARRANGEMENTS)
 def test_last_cuts_that_meet(name, scale):
     """Up to four units of the last stage cut a cell: what its edges do not show is found by divisions."""
     planes = ARRANGEMENTS[name]
-    steps = np.linspace(-0.95, -0.9, 16)  # cells of the first stage: thin slabs, and nearly all of the cube
+    steps = np.linspace(-0.95, -0.9, 63)  # cells of the first stage, a job each: thin slabs, and nearly all of the cube
     first = [np.vstack([np.eye(3), np.tile([0, 0, 1.0], (len(steps), 1))]), np.concatenate([np.full(3, 2.0), -steps])]
     A, b = np.array([a for a, _ in planes], dtype=float), np.array([b for _, b in planes])
     second = [scale * np.hstack([A, np.zeros((len(A), len(steps)))]), -scale * (b + 2 * A.sum(axis=1))]
@@ -447,7 +466,10 @@ def test_last_cuts_that_meet(name, scale):
     regions = _core.enumerate(net._core, rows, every, "regions", 1, -1, -1.0, None)
     structure = _core.enumerate(net._core, rows, every, "structure", 1, -1, -1.0, None)
     assert np.array_equal(regions["patterns"], structure["patterns"])
-    assert regions["tally"]["last_cuts"] > 0
+    # Products of values underflow at the smallest scale: then all cells are divided.
+    assert (regions["tally"]["last_cuts"] > 0) == (scale > 2.0**-600)
+    divided = regions["tally"]["vertices"] > 4 * len(steps)  # those of the first stage
+    assert scale == 2.0**-600 or divided == (name not in UNDIVIDED)
     found = np.unpackbits(regions["patterns"].view(np.uint8), axis=1, count=net.units, bitorder="little")[:, -len(A) :]
     sampled = np.random.default_rng(0).uniform(-1, 1, (20_000, 3)) @ A.T > b
     assert {bytes(row) for row in sampled.astype(np.uint8)} <= {bytes(row) for row in found}
