@@ -30,6 +30,7 @@ import pyregions as pr
 from pyregions.study import config, data, train
 
 F64 = nets.F64
+REPEAT = 7  # calls beside a peer, ours and, where they are short, its own
 DOMAINS = ("R^d", "box", "0.05")
 STAGES = ("group", "prune", "rays", "quotient", "search", "active_set", "exact")
 GOALS = {("R^d", 256): 30, ("box", 256): 150, ("0.05", 256): 150, ("R^d", 1024): 100}
@@ -93,14 +94,14 @@ def facet_line(name: str, net: Any, points: F64, domain: str, width: int) -> str
 def daqp_lines(name: str, net: Any, x: F64, domain: str, stop: float) -> list[str]:
     """daqp.minrep on all rows of one region, and on those that are left in the coordinates of the first stage."""
     pause()
-    own, region = facets_of(net, x, domain)
+    own, (_, region) = peers.median_seconds(REPEAT, facets_of, net, x, domain)
     A, b = np.array(region.halfspaces.A), np.array(region.halfspaces.b)
     facets = {group[0] for group in region.facets.groups}
     lines = []
     for what, (rows, right) in {"full rows": (A, b), "reduced rows": quotient(net, region, A, b)}.items():
         if rows is None:
             continue
-        seconds, found = peers.within(stop, peers.daqp_facets, rows, right)
+        seconds, found = peers.within(stop, peers.daqp_facets, rows, right, repeat=REPEAT)
         note = "stopped" if found is None else ""
         if found is not None and what == "full rows":
             differing = sorted(found ^ facets)

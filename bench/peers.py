@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,17 +18,28 @@ def installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
-def _send(connection: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    start = time.perf_counter()
-    answer = function(*arguments)
-    connection.send((time.perf_counter() - start, answer))
+SHORT = 2.0  # seconds: a call that takes longer is not repeated
 
 
-def within(limit: float, function: Callable[..., Any], *arguments: Any) -> tuple[float, Any | None]:
-    """(seconds measured inside, answer) of a call in a process of its own; (limit, None) when it is stopped."""
+def median_seconds(repeat: int, function: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
+    """(seconds, last answer): the median of so many calls, of the first alone if it is not short."""
+    times: list[float] = []
+    while not times or (len(times) < repeat and times[0] < SHORT):
+        start = time.perf_counter()
+        answer = function(*arguments)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), answer
+
+
+def _send(connection: Any, repeat: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    connection.send(median_seconds(repeat, function, *arguments))
+
+
+def within(limit: float, function: Callable[..., Any], *arguments: Any, repeat: int = 1) -> tuple[float, Any | None]:
+    """(median seconds measured inside, answer) of calls in a process of their own; (limit, None) when it is stopped."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_send, args=(sender, function, arguments), daemon=True)
+    child = context.Process(target=_send, args=(sender, repeat, function, arguments), daemon=True)
     child.start()
     sender.close()
     try:

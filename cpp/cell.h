@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "chebyshev.h"
+#include "interior_point.h"
 #include "predicates.h"
 #include "reduce.h"
 

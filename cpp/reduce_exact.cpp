@@ -1,7 +1,7 @@
 // Layer 3. What floats leave open in a reduction: exact solves of the rows they propose, then exact programs.
 #include <algorithm>
 
-#include "chebyshev.h"
+#include "interior_point.h"
 #include "exact_rung.h"
 #include "reducer.h"
 
