@@ -10,9 +10,11 @@ namespace pyregions {
 
 namespace {
 // Rows per block: enough blocks for some threads, few enough that to repack the other matrix for each of them costs little.
-Index block_rows(Index rows) {
-  constexpr Index kBlocks = 8, kStep = 64, kLeast = 128, kMost = 512;
-  return std::clamp((rows / kBlocks + kStep - 1) / kStep * kStep, kLeast, kMost);
+// Blocks of a triangle differ in size.
+constexpr Index kBlocks = 8, kTriangleBlocks = 16;
+Index block_rows(Index rows, Index blocks = kBlocks) {
+  constexpr Index kStep = 64, kLeast = 128, kMost = 512;
+  return std::clamp((rows / blocks + kStep - 1) / kStep * kStep, kLeast, kMost);
 }
 constexpr Index kWorthThreads = Index{1} << 22;  // products of two numbers: less takes no longer than to start threads
 }  // namespace
@@ -30,7 +32,7 @@ void gemm(int workers, bool transpose_a, bool transpose_b, double alpha, const M
 }
 
 void syrk(int workers, double alpha, const Matrix& a, double beta, Matrix& c) {
-  const Index k = a.cols(), size = block_rows(k), blocks = (k + size - 1) / size;
+  const Index k = a.cols(), size = block_rows(k, kTriangleBlocks), blocks = (k + size - 1) / size;
   if (c.rows() != k || c.cols() != k) throw std::invalid_argument("syrk: shapes do not fit");
   parallel_for(blocks, a.rows() * k * k < 2 * kWorthThreads ? 1 : workers, [&](Index i) {
     const Index first = (blocks - 1 - i) * size, count = std::min(size, k - first);  // the longest first
@@ -46,7 +48,7 @@ void for_rows(int workers, Index rows, Index cols, const std::function<void(Inde
 }
 
 Matrix gram(int workers, const Matrix& a) {
-  const Index n = a.rows(), k = a.cols(), size = block_rows(n), blocks = (n + size - 1) / size;
+  const Index n = a.rows(), k = a.cols(), size = block_rows(n, kTriangleBlocks), blocks = (n + size - 1) / size;
   Matrix c(n, n);
   parallel_for(blocks, n * n * k < 2 * kWorthThreads ? 1 : workers, [&](Index i) {
     const Index first = (blocks - 1 - i) * size, count = std::min(size, n - first);  // the longest first

@@ -236,7 +236,7 @@ void Reducer::accept_fine(const Candidate& candidate) {
   }
 }
 
-void Reducer::verify(const std::vector<Candidate>& candidates) {
+void Reducer::verify(const std::vector<Candidate>& candidates, const AlongNormals* along, const std::vector<AlongNormals::Step>& steps) {
   if (fine_) {
     for (const Candidate& candidate : candidates) accept_fine(candidate);
     return;
@@ -254,8 +254,8 @@ void Reducer::verify(const std::vector<Candidate>& candidates) {
     }
     points[s(batch)] = frame_.to_x(y);
     if (!options_.certify) return;
-    const Candidate& one = candidates[s(first)];  // all of them come from rays along normals, or none does
-    slacks[s(batch)] = one.ray >= 0 ? slacks_along(&one, points[s(batch)]) : rows_.slacks(points[s(batch)], held_.get());
+    slacks[s(batch)] = along ? along->slacks({steps.begin() + first, steps.begin() + first + size}, points[s(batch)])
+                             : rows_.slacks(points[s(batch)], held_.get());
   });
   for (Index i = 0; i < count; ++i)
     take(candidates[s(i)].group, points[s(i / kBatch)], slacks[s(i / kBatch)], i % kBatch);

@@ -17,6 +17,18 @@ constexpr int kCheck = 6;          // every so many rounds ask whether it pays t
 // the rows times the dimension, a least-distance solve the dimension's cube.
 constexpr double kYield = 25, kMostYield = 0.2;
 constexpr double kMargin = 0.01;   // aim this far inside the other rows; thinner facets fall on the way or later
+
+// Whether a factor is that of a matrix, rather than of its rounding.
+bool well_conditioned(const Matrix& factor) {
+  constexpr double kThin = 0x1p-26;
+  double least = std::numeric_limits<double>::infinity(), largest = 0;
+  for (Index k = 0; k < factor.rows(); ++k) {
+    least = std::min(least, factor(k, k));
+    largest = std::max(largest, factor(k, k));
+  }
+  return least > kThin * largest;
+}
+
 }  // namespace
 
 // Facets are invariant under linear maps. Rows of trained networks share a mean direction, along which gradients crawl; to
@@ -43,7 +55,7 @@ Reducer::Whitened Reducer::whiten() const {
     Matrix unit = polar, moment(K, K);
     for_rows(options_.workers, n, K, [&](Index i) { normalise(unit.row(i)); });
     syrk(options_.workers, 1.0, unit, 0.0, moment);
-    if (cholesky(moment)) {  // moment = L L^T: rows a become a L^-T, points y = L^-T w, as rows y = w L^-1
+    if (cholesky(moment) && well_conditioned(moment)) {  // moment = L L^T: rows a become a L^-T, points y = L^-T w, as rows y = w L^-1
       solve_right(options_.workers, true, moment, polar);
       out.to_y = Matrix(K, K);
       for (Index k = 0; k < K; ++k) out.to_y(k, k) = 1;
@@ -54,6 +66,7 @@ Reducer::Whitened Reducer::whiten() const {
   for_rows(options_.workers, n, K, [&](Index i) { out.reach[s(i)] = 1 / normalise(polar.row(i)); });
   out.rows = std::move(polar);
   Vector reach = out.reach;
+  for (double& v : reach) v = std::isfinite(v) ? v : std::numeric_limits<double>::infinity();
   std::nth_element(reach.begin(), reach.begin() + n / 2, reach.end());
   if (n > 0 && reach[s(n / 2)] > 0 && std::isfinite(reach[s(n / 2)])) out.unit = reach[s(n / 2)];
   out.rows32 = Floats(out.rows.data(), out.rows.data() + n * K);

@@ -1,12 +1,10 @@
 // Layer 3. Rays of the reduction: where they leave the cell, and the witnesses on the way out.
 //
-// Along the normals of all rows the products of rows with rows say both: row i's ray from the centre c meets row j at s_j(c) /
-// (a_j.g_i), and the slack of row j at the witness c + t g_i is s_j(c) - t a_j.g_i up to a bound, so that no forward pass is
-// needed to prove it.
+// Along the normals of rows the products of rows with rows say both where a ray meets each row, and what the slacks are at the
+// witness on the way out, so that no forward pass is needed to prove it (along_normals.h).
 #include <algorithm>
 #include <cmath>
 
-#include "network_kernels.h"
 #include "parallel_dense.h"
 #include "pool.h"
 #include "reducer.h"
@@ -60,9 +58,10 @@ std::vector<Reducer::Hit> Reducer::first_hits(int workers, const Matrix& y, cons
   return hits;
 }
 
-// normals: the rows along whose normals the rays go; null where they go elsewhere.
-void Reducer::harvest(const Matrix& y, const std::vector<Hit>& hits, const Index* normals) {
+// along: with it ray m goes along the normal of row entry[m].
+void Reducer::harvest(const Matrix& y, const std::vector<Hit>& hits, const AlongNormals* along, const Index* entry) {
   std::vector<Candidate> candidates;
+  std::vector<AlongNormals::Step> steps;
   std::vector<std::uint8_t> taken(groups_.size(), 0);
   for (Index m = 0; m < y.rows(); ++m) {
     const Hit& hit = hits[s(m)];
@@ -72,11 +71,12 @@ void Reducer::harvest(const Matrix& y, const std::vector<Hit>& hits, const Index
     taken[s(g)] = 1;
     // Between the first and the second wall of the ray, in the middle of the ratios.
     const double t = 2 / (hit.best + hit.second);
-    Candidate c{g, Vector(y.row(m), y.row(m) + y.cols()), normals ? normals[m] : -1, t};
+    if (along) steps.push_back({entry[m], t});
+    Candidate c{g, Vector(y.row(m), y.row(m) + y.cols())};
     for (double& v : c.y) v *= t;
     candidates.push_back(std::move(c));
   }
-  verify(candidates);
+  verify(candidates, along, steps);
 }
 
 // The rays through points of the frame.
@@ -87,11 +87,14 @@ void Reducer::harvest_points(const std::vector<const Vector*>& points) {
   harvest(y, first_hits(1, y, ratios));
 }
 
+// Along bounds a ray meets the rows at their coefficients; along rows, at products of rows where enough are open to want all.
 void Reducer::shoot_normals() {
   const Index R = frame_.rows(), K = frame_.dim;
   const std::vector<Index> open = open_entries();
-  const Matrix& with_rows = products();
-  if (!with_rows.empty() && frame_.kind == Frame::Kind::ambient && !frame_.has_bounds() && !fine_) along_ = slopes_along();
+  const Index open_rows = std::lower_bound(open.begin(), open.end(), R) - open.begin();
+  const bool all_products = 2 * open_rows >= R && !products().empty();
+  const bool prove = all_products && !fine_ && options_.certify;
+  const auto along = prove ? AlongNormals::of(rows_, frame_, products(), rows_.slacks(center_, held_.get())) : std::nullopt;
   for (std::size_t first = 0; first < open.size(); first += static_cast<std::size_t>(kRays)) {
     const Index count = std::min(kRays, static_cast<Index>(open.size() - first));
     const Index* entry = open.data() + first;
@@ -103,61 +106,16 @@ void Reducer::shoot_normals() {
       else
         y(i, (e - R) % K) = e < R + K ? -1 : 1;
     }
-    if (with_rows.empty()) {
-      gemm(options_.workers, false, true, 1.0, y, polar_, 0.0, ratios);
-    } else {
-      parallel_for(count, options_.workers, [&](Index i) {
-        const Index e = entry[i], k = (e - R) % K;
-        for (Index j = 0; j < R; ++j) ratios(i, j) = e < R ? with_rows(e, j) * inverse_[s(j)] : y(i, k) * polar_(j, k);
+    if (all_products && entry[count - 1] < R) {
+      for_rows(options_.workers, count, R, [&](Index i) {
+        const double* product = products_->row(entry[i]);
+        for (Index j = 0; j < R; ++j) ratios(i, j) = product[j] * inverse_[s(j)];
       });
+    } else {
+      gemm(options_.workers, false, true, 1.0, y, polar_, 0.0, ratios);
     }
-    harvest(y, first_hits(options_.workers, y, ratios), along_ ? entry : nullptr);
+    harvest(y, first_hits(options_.workers, y, ratios), along ? &*along : nullptr, entry);
   }
-}
-
-// With the unit row g_j of the frame, a_j = length_j g_j + e_j and |e_j|_inf <= A_err_j + u |a_j|_inf (2 u: the computed row), and
-// with the product p of g_j and g_i as it was computed,
-//   |a_j.g_i - length_j p| <= length_j gamma(K) |g_j| |g_i| + (sqrt(K) A_err_j + 2 u |a_j|) |g_i|,
-// where |g| <= 1.001, its normalisation being rounded; rows so small that this is not so have no such bounds.
-std::optional<Reducer::Along> Reducer::slopes_along() const {
-  const Index n = rows_.size(), K = frame_.dim;
-  constexpr double kLongest = 1.001;
-  Along along{rows_.slacks(center_, held_.get()), std::vector<Index>(s(n), -1), Vector(s(n), 0.0)};
-  const double root = std::sqrt(static_cast<double>(K)) * (1 + 4 * kUnit);
-  for (Index e = 0; e < frame_.rows(); ++e) {
-    if (!(frame_.scale[s(e)] < (1 + kLongest) / 2)) return std::nullopt;
-    const Index j = frame_.row[s(e)];
-    const double product = frame_.length[s(e)] * (gamma(K + 4) * kLongest * kLongest + underflow(3 * K));
-    const double row = (root * rows_.halfspaces().A_err[s(j)] + 2 * kUnit * rows_.norm_upper()[s(j)]) * kLongest;
-    along.entry[s(j)] = e;
-    along.error[s(j)] = (product + row) * inflate(16) + underflow(4);
-  }
-  return along;
-}
-
-// Slacks of all rows at points x = c + t g_i, each coordinate of which is off by its own rounding and that of t g_i.
-RowSystem::Slacks Reducer::slacks_along(const Candidate* candidates, const Matrix& x) const {
-  const Index n = rows_.size(), K = frame_.dim;
-  RowSystem::Slacks out{Matrix(x.rows(), n), Matrix(x.rows(), n)};
-  const double *start = along_->at_center.value.row(0), *start_error = along_->at_center.error.row(0);
-  for (Index i = 0; i < x.rows(); ++i) {
-    const double t = candidates[i].t;
-    const double* with_rows = products_->row(candidates[i].ray);
-    const double moved = 2 * kUnit * (norm2(x.row(i), K) + t) * inflate(2 * K + 16) + underflow(2 * K);
-    for (Index j = 0; j < n; ++j) {
-      const Index e = along_->entry[s(j)];
-      double value = start[j], error = start_error[j];
-      if (e >= 0) {  // else its coefficients are 0
-        const double way = t * (frame_.length[s(e)] * with_rows[e]);
-        error = (error + t * along_->error[s(j)] + moved * rows_.norm_upper()[s(j)] + gamma(4) * (std::fabs(value) + std::fabs(way))) *
-                    inflate(16) + underflow(8);
-        value -= way;
-      }
-      out.value(i, j) = value;
-      out.error(i, j) = error;
-    }
-  }
-  return out;
 }
 
 }  // namespace pyregions::detail

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "along_normals.h"
 #include "exact_lp.h"
 #include "projection.h"
 #include "reduce.h"
@@ -32,8 +33,6 @@ class Reducer {
   struct Candidate {
     Index group;
     Vector y;
-    Index ray;  // y = t times the unit row of this entry; -1: it is not
-    double t;
   };
   // Rows of the search in coordinates y = w to_y in which their directions are spread evenly.
   struct Whitened {
@@ -59,19 +58,12 @@ class Reducer {
   Hit first_hit(const double* y, const double* ratios) const;
   std::vector<Hit> first_hits(int workers, const Matrix& y, const Matrix& ratios) const;
   // Turns first hits of the rays y into witnesses of open groups (each group once) and verifies them.
-  void harvest(const Matrix& y, const std::vector<Hit>& hits, const Index* normals = nullptr);
+  void harvest(const Matrix& y, const std::vector<Hit>& hits, const AlongNormals* along = nullptr, const Index* entry = nullptr);
   // Products of the frame's rows with each other, found when asked for; empty where they take too much room.
   const Matrix& products();
   Matrix row_products(const Frame& frame) const;
-  // What the slacks at points along rows' normals follow from, by row of the cell.
-  struct Along {
-    RowSystem::Slacks at_center;
-    std::vector<Index> entry;  // -1: of no entry
-    Vector error;              // of the slope of a slack
-  };
-  std::optional<Along> slopes_along() const;
-  RowSystem::Slacks slacks_along(const Candidate* candidates, const Matrix& x) const;
-  void verify(const std::vector<Candidate>& candidates);
+  // steps: one per candidate, with `along`; else slacks come from forward passes.
+  void verify(const std::vector<Candidate>& candidates, const AlongNormals* along, const std::vector<AlongNormals::Step>& steps);
   void take(Index group, const Matrix& points, const RowSystem::Slacks& slacks, Index r);
   bool accept(Index group, const double* x, const double* slack, const double* error) const;
   void accept_fine(const Candidate& candidate);  // where the cell is too thin for plain doubles
@@ -126,7 +118,6 @@ class Reducer {
   Matrix polar_;                       // R x K; zero rows for entries that stand back for their group
   Vector inverse_;                     // the factors of its rows
   std::optional<Matrix> products_;
-  std::optional<Along> along_;
   Vector polar_lower_, polar_upper_;   // 1 / distance to the bound, 0 where there is none
   std::vector<std::vector<Index>> groups_;
   std::vector<Index> group_of_;        // entry -> group it represents, or -1

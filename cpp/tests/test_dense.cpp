@@ -1,6 +1,7 @@
 // Products and factorisations of every shape, the floating-point guard, the thread pool, and domains as rows.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cfenv>
 #include <cmath>
@@ -225,4 +226,33 @@ TEST_CASE("domains as rows") {
   CHECK_THROWS_WITH(Domain::polytope(Matrix(1, 2, 1.0), {1.0, 2.0}).check(), doctest::Contains("they must agree"));
   CHECK_THROWS_WITH(Domain::polytope(Matrix(1, 2, inf), {1.0}).check(), doctest::Contains("column 0"));
   CHECK_THROWS_WITH(Domain::polytope(Matrix(1, 2, 1.0), {inf}).check(), doctest::Contains("b is not finite"));
+}
+
+TEST_CASE("products of rows, triangular solves and loops over rows on several threads") {
+  testing::Generator generator(7);
+  const Index n = 310, k = 190;
+  const Matrix a = random_matrix(n, k, generator);
+  const Matrix all = gram(3, a), alone = gram(1, a);
+  Matrix lower = random_matrix(k, k, generator, 0.02);
+  for (Index i = 0; i < k; ++i) lower(i, i) = 1 + 0.5 * static_cast<double>(i % 3);
+  Matrix solved = a, transposed = a;
+  solve_right(3, false, lower, solved);
+  solve_right(3, true, lower, transposed);
+  for (Index i = 0; i < n; i += 7) {
+    for (Index j = 0; j < n; ++j) {
+      CHECK(all(i, j) == doctest::Approx(all(j, i)).epsilon(1e-12));
+      CHECK(all(i, j) == alone(i, j));
+      CHECK(all(i, j) == doctest::Approx(dot(a.row(i), a.row(j), k)).epsilon(1e-9));
+    }
+    for (Index j = 0; j < k; ++j) {  // times the factor again; what is above its diagonal is not read
+      double product = 0, other = 0;
+      for (Index l = j; l < k; ++l) product += solved(i, l) * lower(l, j);
+      for (Index l = 0; l <= j; ++l) other += transposed(i, l) * lower(j, l);
+      CHECK(product == doctest::Approx(a(i, j)).epsilon(1e-9));
+      CHECK(other == doctest::Approx(a(i, j)).epsilon(1e-9));
+    }
+  }
+  std::vector<std::atomic<int>> seen(5000);
+  for_rows(3, 5000, 100, [&](Index i) { ++seen[static_cast<std::size_t>(i)]; });
+  CHECK(std::all_of(seen.begin(), seen.end(), [](const std::atomic<int>& times) { return times == 1; }));
 }
