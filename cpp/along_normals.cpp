@@ -53,8 +53,8 @@ RowSystem::Slacks AlongNormals::slacks(const std::vector<Step>& steps, const Mat
       double value = start[j], error = start_error[j];
       if (e >= 0) {
         const double way = t * (frame_.length[at(e)] * product[e]);
-        error = (error + length * slope_error_[at(j)] + moved * rows_.norm_upper()[at(j)] + gamma(4) * (std::fabs(value) + std::fabs(way))) *
-                    inflate(16) + underflow(8);
+        const double rounded = gamma(4) * (std::fabs(value) + std::fabs(way));
+        error = (error + length * slope_error_[at(j)] + moved * rows_.norm_upper()[at(j)] + rounded) * inflate(16) + underflow(8);
         value -= way;
       }
       out.value(i, j) = value;

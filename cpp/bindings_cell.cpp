@@ -157,7 +157,8 @@ void register_cell(py::module_& m) {
              std::copy(old.A.data(), old.A.data() + old.A.rows() * old.dim, joined->A.data());
              std::copy(extra.data(), extra.data() + extra.rows() * old.dim, joined->A.row(old.A.rows()));
              joined->b.insert(joined->b.end(), rhs.begin(), rhs.end());
-             return cell_or_proof(run([&] { return cell_of(c.rows().network_ptr(), c.rows().pattern(), joined, c.rows().exact_budget()); }));
+             const RowSystem& rows = c.rows();
+             return cell_or_proof(run([&] { return cell_of(rows.network_ptr(), rows.pattern(), joined, rows.exact_budget()); }));
            })
       .def("stats", [](const Cell& c) {
         py::dict out = tally_dict(c.tally()), calls;

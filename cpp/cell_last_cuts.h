@@ -111,9 +111,9 @@ bool CellSplitter<D, W>::find_corners(const Level& level, const Node& node, Last
   return true;
 }
 
-// Whether of two units that change sign along an edge the first one changes first, for certain: at |begin| / (|begin| + |end|) of the edge, so iff
-// |begin| |other end| < |end| |other begin|. Exact values are off by no more than the bounds, a product by each bound times the
-// other factor, whose own bound is added once; two products and a difference are rounded.
+// Whether of two units that change sign along an edge the first one changes first, for certain: at |begin| / (|begin| + |end|) of
+// the edge, so iff |begin| |other end| < |end| |other begin|. Exact values are off by no more than the bounds, a product by each
+// bound times the other factor, whose own bound is added once; two products and a difference are rounded.
 inline bool surely_first(const AlongEdge& first, const AlongEdge& second) {
   const double u = std::fabs(first.begin), v = std::fabs(second.begin), other_u = std::fabs(first.end), other_v = std::fabs(second.end);
   const double earlier = other_u * v - u * other_v;
@@ -232,7 +232,7 @@ void CellSplitter<D, W>::hand_out_in_order(const LastCuts<K>& cuts, std::uint64_
 }
 
 // Whether the regions of a cell that so many units of the last stage cut could be handed out without a division. With five
-// units regions are missing in more than half of all cells (in three to six dimensions), with four in a third.
+// units regions are missing in more than half of all cells (in three to six dimensions), with four in two fifths.
 template <int D, int W>
 bool CellSplitter<D, W>::emit_undivided(const Level& level, const Node& node, int cuts) {
   if (cuts == 1) return emit_last<1>(level, node);

@@ -85,7 +85,8 @@ void CellSplitter<D, W>::check_wanted(const Network::Stage& stage) const {
     if (wanted < 0) continue;
     const bool above = bit(signs_.any_above.data(), j);
     if ((wanted != 0) != above && !(above && bit(signs_.any_below.data(), j)))
-      throw std::invalid_argument("a subtree to go on with is empty: unit " + std::to_string(stage.offset + j) + " never has the piece given");
+      throw std::invalid_argument("a subtree to go on with is empty: unit " + std::to_string(stage.offset + j) +
+                                  " never has the piece given");
   }
 }
 

@@ -295,7 +295,8 @@ Halfspaces chosen_rows(const Network& network, const Pattern& pattern, const std
   for (Index i = 0; i < n; ++i) {
     h.b.push_back(-forms.c[at(i)]);
     h.A_err.push_back(*std::max_element(forms.g_err.row(i), forms.g_err.row(i) + d));
-    const double largest = std::fabs(*std::max_element(h.A.row(i), h.A.row(i) + d, [](double a, double b) { return std::fabs(a) < std::fabs(b); }));
+    const auto smaller = [](double a, double b) { return std::fabs(a) < std::fabs(b); };
+    const double largest = std::fabs(*std::max_element(h.A.row(i), h.A.row(i) + d, smaller));
     if (largest > h.A_err[at(i)] && std::isfinite(h.b_err[at(i)])) continue;
     // Perhaps zero, or out of range on the way: rounded from the exact row.
     const Index u = units[at(i)];

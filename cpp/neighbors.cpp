@@ -97,8 +97,7 @@ Matrix Cell::neighbor_changes() {
       if (g.empty()) g = net.backward(pattern, Matrix(m, net.units()), outputs, s.node).g;
       const Network::Node& hinge = net.nodes()[at(s.node)];
       // The slope jumps by (new - old) and z = side * (outward row).
-      const double jump = (pattern[at(unit)] ? hinge.low[at(index)] - hinge.high[at(index)] : hinge.high[at(index)] - hinge.low[at(index)]) *
-                          rows_.side(unit);
+      const double up = hinge.high[at(index)] - hinge.low[at(index)], jump = (pattern[at(unit)] ? -up : up) * rows_.side(unit);
       for (Index k = 0; k < m; ++k) v[k] = g(k, index) * jump;
       continue;
     }

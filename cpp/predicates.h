@@ -164,7 +164,9 @@ struct Enclosure {
 Vector sup_over_box(const Network::Forms& forms, const Vector& lower, const Vector& upper);
 
 // parallel: the claimed row is a positive multiple of one other row, with a looser offset, exactly. exact: a Combination.
-enum class Proof : std::uint8_t { box = 0, stage = 1, bounded = 2, basis = 3, direction = 4, opposite = 5, parallel = 6, exact = 7, none = 255 };
+enum class Proof : std::uint8_t {
+  box = 0, stage = 1, bounded = 2, basis = 3, direction = 4, opposite = 5, parallel = 6, exact = 7, none = 255
+};
 
 // Row i (with its group) is implied by other rows: h_i <= sum lambda_j h_j + (nonpositive) on the cell.
 struct Redundancy {

@@ -20,7 +20,8 @@ constexpr int kSign = 63;
 PYREGIONS_INLINE void take_size(Lanes& x) { x = reinterpret_cast<Lanes>((reinterpret_cast<Bits>(x) << 1) >> 1); }
 // Exchanges x and y in the lanes where difference < 0.
 PYREGIONS_INLINE void exchange(Lanes& x, Lanes& y, const Lanes& difference) {
-  const Bits where = -(reinterpret_cast<Bits>(difference) >> kSign), change = (reinterpret_cast<Bits>(x) ^ reinterpret_cast<Bits>(y)) & where;
+  const Bits where = -(reinterpret_cast<Bits>(difference) >> kSign);
+  const Bits change = (reinterpret_cast<Bits>(x) ^ reinterpret_cast<Bits>(y)) & where;
   x = reinterpret_cast<Lanes>(reinterpret_cast<Bits>(x) ^ change);
   y = reinterpret_cast<Lanes>(reinterpret_cast<Bits>(y) ^ change);
 }

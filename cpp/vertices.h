@@ -72,8 +72,9 @@ void meet(const VertexRow<D>* const* rows, Index count, Vertex<D>* out, std::uin
 using EntryPair = std::pair<std::int32_t, std::int32_t>;
 // The pairs of vertices, one of each list, with at least `least` rows in common: their names, and their number. pairs holds
 // room for one more than all of them.
-std::size_t edges_by_count(const std::uint64_t* first, const std::int32_t* first_names, std::size_t first_count, const std::uint64_t* second,
-                           const std::int32_t* second_names, std::size_t second_count, int least, EntryPair* pairs);
+std::size_t edges_by_count(const std::uint64_t* first, const std::int32_t* first_names, std::size_t first_count,
+                           const std::uint64_t* second, const std::int32_t* second_names, std::size_t second_count, int least,
+                           EntryPair* pairs);
 // The same within one list, named by their places.
 std::size_t edges_by_count(const std::uint64_t* all, std::size_t count, int least, EntryPair* pairs);
 

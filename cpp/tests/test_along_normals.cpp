@@ -63,7 +63,8 @@ TEST_CASE("slacks along normals: composed rows at every scale") {
 
 TEST_CASE("slacks along normals: rows of a polytope, long and short ones") {
   for (const double scale : {1.0, 0x1p400, 0x1p-400}) {
-    const RowSystem rows = rows_of(polytope({{scale, 0, 0}, {-1, 0, 0.5}, {0, scale, 1}, {0, -1, 0}, {1, 1, 1}}, {scale, 1, scale, 1, 0.25}));
+    const std::vector<Vector> normals{{scale, 0, 0}, {-1, 0, 0.5}, {0, scale, 1}, {0, -1, 0}, {1, 1, 1}};
+    const RowSystem rows = rows_of(polytope(normals, {scale, 1, scale, 1, 0.25}));
     check_along(rows, {0.1, -0.2, 0.05}, scale == 1);
   }
 }
