@@ -158,12 +158,14 @@ class Facets(Sequence[Facet]):
     @cached_property
     def normals(self) -> F64:
         """The normal of every facet's first row, (F, d)."""
-        return frozen(self._halfspaces.A[self.first_rows])
+        normals: F64 = frozen(self._halfspaces.A[self.first_rows])
+        return normals
 
     @cached_property
     def offsets(self) -> F64:
         """The offset of every facet's first row, (F,)."""
-        return frozen(self._halfspaces.b[self.first_rows])
+        offsets: F64 = frozen(self._halfspaces.b[self.first_rows])
+        return offsets
 
     def __len__(self) -> int:
         return len(self.groups)
