@@ -18,7 +18,8 @@ constexpr int kCheck = 6;          // every so many rounds ask whether it pays t
 constexpr double kYield = 25, kMostYield = 0.2;
 constexpr double kMargin = 0.01;   // aim this far inside the other rows; thinner facets fall on the way or later
 
-// Whether a factor is that of a matrix, rather than of its rounding.
+// Whether a factor is that of a matrix, rather than of its rounding: pivots of the matrix itself are squares, and 2^-52 of the
+// largest is its rounding. It chooses coordinates of a search, whose finds are proven elsewhere.
 bool well_conditioned(const Matrix& factor) {
   constexpr double kThin = 0x1p-26;
   double least = std::numeric_limits<double>::infinity(), largest = 0;
@@ -55,7 +56,8 @@ Reducer::Whitened Reducer::whiten() const {
     Matrix unit = polar, moment(K, K);
     for_rows(options_.workers, n, K, [&](Index i) { normalise(unit.row(i)); });
     syrk(options_.workers, 1.0, unit, 0.0, moment);
-    if (cholesky(moment) && well_conditioned(moment)) {  // moment = L L^T: rows a become a L^-T, points y = L^-T w, as rows y = w L^-1
+    if (cholesky(moment) && well_conditioned(moment)) {
+      // moment = L L^T: rows a become a L^-T, points y = L^-T w, as rows y = w L^-1
       solve_right(options_.workers, true, moment, polar);
       out.to_y = Matrix(K, K);
       for (Index k = 0; k < K; ++k) out.to_y(k, k) = 1;
