@@ -21,6 +21,7 @@ extern "C" {
 void scipy_dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info, std::size_t);
 void scipy_dpotrs_(const char* uplo, const int* n, const int* nrhs, const double* a, const int* lda, double* b,
                    const int* ldb, int* info, std::size_t);
+void scipy_dtrtri_(const char* uplo, const char* diag, const int* n, double* a, const int* lda, int* info, std::size_t, std::size_t);
 void scipy_dgetrf_(const int* m, const int* n, double* a, const int* lda, int* pivots, int* info);
 void scipy_dgetri_(const int* n, double* a, const int* lda, const int* pivots, double* work, const int* lwork,
                    int* info);
@@ -103,13 +104,11 @@ void gemm(bool transpose_a, bool transpose_b, double alpha, const Matrix& a, con
   gemm(transpose_a, transpose_b, m, n, k, alpha, a.data(), a.cols(), b.data(), b.cols(), beta, c.data(), c.cols());
 }
 
-// C = op(A) op(B), all rows contiguous.
-void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const Floats& a, const Floats& b, Floats& c) {
-  c.resize(static_cast<std::size_t>(m * n));
-  if (m == 0 || n == 0 || k == 0) return std::fill(c.begin(), c.end(), 0.0F);
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const float* a, const float* b, float* c) {
+  if (m == 0 || n == 0 || k == 0) return void(std::fill(c, c + m * n, 0.0F));
   one_thread();
-  scipy_cblas_sgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), to_blas(m), to_blas(n), to_blas(k), 1.0F, a.data(),
-                    leading(transpose_a ? m : k), b.data(), leading(transpose_b ? k : n), 0.0F, c.data(), leading(n));
+  scipy_cblas_sgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), to_blas(m), to_blas(n), to_blas(k), 1.0F, a,
+                    leading(transpose_a ? m : k), b, leading(transpose_b ? k : n), 0.0F, c, leading(n));
 }
 
 void gemv(bool transpose, Index rows, Index cols, double alpha, const double* a, Index lda, const double* x,
@@ -119,6 +118,10 @@ void gemv(bool transpose, Index rows, Index cols, double alpha, const double* a,
   if (in == 0 || alpha == 0) {
     scale_block(1, out, beta, y, out);
     return;
+  }
+  if (beta == 0) {  // y may not be set
+    scale_block(1, out, 0, y, out);
+    beta = 1;
   }
   one_thread();
   scipy_cblas_dgemv(CblasRowMajor, flag(transpose), to_blas(rows), to_blas(cols), alpha, a, leading(lda), x, 1, beta, y,
@@ -225,10 +228,21 @@ void cholesky_solve(const Matrix& factor, double* b) {
   scipy_dpotrs_("U", &n, &one, factor.data(), &n, b, &n, &info, 1);
 }
 
-void solve_right(bool transpose, Index m, const Matrix& lower, double* b) {
+bool invert_lower(Matrix& lower) {
+  if (lower.rows() != lower.cols()) throw std::invalid_argument("invert_lower: the matrix is not square");
+  if (lower.rows() == 0) return true;
+  one_thread();
+  const int n = to_blas(lower.rows());
+  int info = 0;
+  scipy_dtrtri_("U", "N", &n, lower.data(), &n, &info, 1, 1);
+  for (Index i = 0; i < lower.rows(); ++i) std::fill(lower.row(i) + i + 1, lower.row(i) + lower.cols(), 0.0);
+  return info == 0;
+}
+
+void multiply_right(bool transpose, Index m, const Matrix& lower, double* b) {
   if (m == 0 || lower.rows() == 0) return;
   one_thread();
-  scipy_cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, flag(transpose), CblasNonUnit, to_blas(m), to_blas(lower.rows()), 1.0,
+  scipy_cblas_dtrmm(CblasRowMajor, CblasRight, CblasLower, flag(transpose), CblasNonUnit, to_blas(m), to_blas(lower.rows()), 1.0,
                     lower.data(), leading(lower.cols()), b, leading(lower.cols()));
 }
 
@@ -251,7 +265,7 @@ bool invert(Matrix& a) {
 }
 
 Matrix gather_rows(const Matrix& a, const std::vector<Index>& rows) {
-  Matrix result(static_cast<Index>(rows.size()), a.cols());
+  Matrix result = Matrix::unset(static_cast<Index>(rows.size()), a.cols());
   for (std::size_t r = 0; r < rows.size(); ++r) {
     std::copy_n(a.row(rows[r]), a.cols(), result.row(static_cast<Index>(r)));
   }

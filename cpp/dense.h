@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <new>
+#include <utility>
 #include <vector>
 
 // Before a hot loop: compiled once per kind of CPU, the best one chosen at load time.
@@ -41,6 +43,10 @@ struct HugeAllocator {
   HugeAllocator(const HugeAllocator<U>&) {}
   T* allocate(std::size_t n) { return static_cast<T*>(allocate_bytes(n * sizeof(T))); }
   void deallocate(T* p, std::size_t) { std::free(p); }
+  template <class U, class... Values>
+  void construct(U* p, Values&&... values) { ::new (static_cast<void*>(p)) U(std::forward<Values>(values)...); }
+  template <class U>
+  void construct(U* p) { ::new (static_cast<void*>(p)) U; }  // left as it is
   friend bool operator==(const HugeAllocator&, const HugeAllocator&) { return true; }
   friend bool operator!=(const HugeAllocator&, const HugeAllocator&) { return false; }
 };
@@ -51,6 +57,14 @@ class Matrix {
   Matrix() = default;
   Matrix(Index rows, Index cols, double fill = 0.0)
       : rows_(rows), cols_(cols), data_(static_cast<std::size_t>(rows * cols), fill) {}
+  // Not set: for what is written in full, so that pages are fetched by the threads that write them.
+  static Matrix unset(Index rows, Index cols) {
+    Matrix result;
+    result.rows_ = rows;
+    result.cols_ = cols;
+    result.data_ = decltype(data_)(static_cast<std::size_t>(rows * cols));
+    return result;
+  }
   Index rows() const { return rows_; }
   Index cols() const { return cols_; }
   bool empty() const { return data_.empty(); }
@@ -72,8 +86,9 @@ void gemm(bool transpose_a, bool transpose_b, double alpha, const Matrix& a, con
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, double alpha, const double* a, Index lda,
           const double* b, Index ldb, double beta, double* c, Index ldc);
 // In single precision, at twice the speed, for searches whose answers are proposals.
+// C = op(A) op(B), all rows contiguous.
 using Floats = std::vector<float>;
-void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const Floats& a, const Floats& b, Floats& c);
+void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const float* a, const float* b, float* c);
 // y = alpha op(A) x + beta y.
 void gemv(bool transpose, double alpha, const Matrix& a, const double* x, double beta, double* y);
 void gemv(bool transpose, Index rows, Index cols, double alpha, const double* a, Index lda, const double* x,
@@ -93,8 +108,10 @@ void add_multiples(const double* const* x, const double* factors, Index count, d
 bool cholesky(Matrix& a);
 // Solves L L^T x = b in place with the factor of cholesky().
 void cholesky_solve(const Matrix& factor, double* b);
-// B = B op(L)^-1 in place for L lower triangular and m contiguous rows.
-void solve_right(bool transpose, Index m, const Matrix& lower, double* b);
+// In-place inverse of a lower triangle, zeros above it; false when a pivot is 0.
+bool invert_lower(Matrix& lower);
+// B = B op(L) in place for L lower triangular and m contiguous rows.
+void multiply_right(bool transpose, Index m, const Matrix& lower, double* b);
 // In-place LU inverse; false when singular to working precision.
 bool invert(Matrix& a);
 

@@ -90,6 +90,27 @@ InteriorPoint interior_by_floats(const RowSystem& rows, const Vector& start) {
   return result;
 }
 
+// Whether the start is as good as a middle: searches work in coordinates that make up for where it is as long as no wall is
+// closer by very much than most (not in a box, whose own coordinates they keep).
+bool well_inside(const RowSystem& rows, const Vector& start) {
+  constexpr double kClose = 0x1p-16;   // of the median distance
+  constexpr double kCertain = 0x1p6;   // times its bound
+  if (rows.domain().is_box()) return false;
+  Matrix one(1, rows.dim());
+  std::copy(start.begin(), start.end(), one.data());
+  const RowSystem::Slacks slack = rows.slacks(one);
+  Vector distance;
+  for (Index j = 0; j < rows.size(); ++j) {
+    if (rows.zero_rows()[at(j)]) continue;
+    if (!(slack.value(0, j) > kCertain * slack.error(0, j))) return false;
+    distance.push_back(slack.value(0, j) / rows.norm_upper()[at(j)]);
+  }
+  if (distance.empty()) return true;
+  const auto middle = distance.begin() + static_cast<Index>(distance.size() / 2);
+  std::nth_element(distance.begin(), middle, distance.end());
+  return *std::min_element(distance.begin(), distance.end()) > kClose * *middle;
+}
+
 // The size of the cell as far as floats see it: the largest distance from the start to a hyperplane.
 double farthest_row(const RowSystem& rows, const Vector& start) {
   Matrix one(1, rows.dim());
@@ -187,6 +208,11 @@ Parts refined_interior(const RowSystem& rows, const Vector& start, const std::ve
 
 InteriorPoint interior_point(const RowSystem& rows, const Vector& start, bool start_is_inside) {
   InteriorPoint result;
+  if (start_is_inside && well_inside(rows, start)) {
+    result.found = true;
+    result.point = start;
+    return result;
+  }
   try {
     result = interior_by_floats(rows, start);
   } catch (const UndecidedError&) {  // rows outside the range of doubles

@@ -49,7 +49,7 @@ void for_rows(int workers, Index rows, Index cols, const std::function<void(Inde
 
 Matrix gram(int workers, const Matrix& a) {
   const Index n = a.rows(), k = a.cols(), size = block_rows(n, kTriangleBlocks), blocks = (n + size - 1) / size;
-  Matrix c(n, n);
+  Matrix c = Matrix::unset(n, n);
   parallel_for(blocks, n * n * k < 2 * kWorthThreads ? 1 : workers, [&](Index i) {
     const Index first = (blocks - 1 - i) * size, count = std::min(size, n - first);  // the longest first
     gemm(false, true, count, first + count, k, 1.0, a.row(first), k, a.data(), k, 0.0, c.row(first), n);
@@ -61,12 +61,12 @@ Matrix gram(int workers, const Matrix& a) {
   return c;
 }
 
-void solve_right(int workers, bool transpose, const Matrix& lower, Matrix& b) {
+void multiply_right(int workers, bool transpose, const Matrix& lower, Matrix& b) {
   const Index m = b.rows(), k = b.cols(), size = block_rows(m);
-  if (lower.rows() != k || lower.cols() != k) throw std::invalid_argument("solve_right: shapes do not fit");
+  if (lower.rows() != k || lower.cols() != k) throw std::invalid_argument("multiply_right: shapes do not fit");
   parallel_for((m + size - 1) / size, m * k * k < 2 * kWorthThreads ? 1 : workers, [&](Index block) {
     const Index first = block * size;
-    solve_right(transpose, std::min(size, m - first), lower, b.row(first));
+    multiply_right(transpose, std::min(size, m - first), lower, b.row(first));
   });
 }
 

@@ -15,7 +15,7 @@ void syrk(int workers, double alpha, const Matrix& a, double beta, Matrix& c);
 void for_rows(int workers, Index rows, Index cols, const std::function<void(Index)>& each);
 // All products of rows of A with each other.
 Matrix gram(int workers, const Matrix& a);
-// B = B op(L)^-1, L lower triangular.
-void solve_right(int workers, bool transpose, const Matrix& lower, Matrix& b);
+// B = B op(L), L lower triangular.
+void multiply_right(int workers, bool transpose, const Matrix& lower, Matrix& b);
 
 }  // namespace pyregions

@@ -6,6 +6,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "parallel_dense.h"
+
 namespace pyregions {
 
 namespace {
@@ -51,15 +53,18 @@ const Halfspaces& RowSystem::halfspaces() const {
   if (halfspaces_) return *halfspaces_;
   auto all = std::make_unique<Halfspaces>();
   const Index n = size(), d = dim();
-  all->A = Matrix(n, d);
+  all->A = Matrix::unset(n, d);
   all->b.assign(at(n), 0.0);
   all->A_err.assign(at(n), 0.0);
   all->b_err.assign(at(n), 0.0);
   if (units_ > 0) {
     const Network::Affine z = network_->unit_rows(pattern_, 0, 0);
-    for (Index i = 0; i < units_; ++i) {
+    for_rows(workers_, units_, d, [&](Index i) {
       const double s = side(i);
       for (Index k = 0; k < d; ++k) all->A(i, k) = z.A(i, k) == 0.0 ? 0.0 : s * z.A(i, k);
+    });
+    for (Index i = 0; i < units_; ++i) {
+      const double s = side(i);
       all->b[at(i)] = z.c[at(i)] == 0.0 ? 0.0 : -s * z.c[at(i)];
       all->A_err[at(i)] = z.A_err[at(i)];
       all->b_err[at(i)] = z.c_err[at(i)];
@@ -83,12 +88,12 @@ const Vector& RowSystem::norm_lower() const {
   norm_upper_.resize(at(size()));
   // |norm(a) - norm(fl a)| <= sqrt(d) A_err; the computed norm carries at most (d + 2) roundings.
   const double root = std::sqrt(static_cast<double>(dim())) * (1 + 4 * kUnit);
-  for (Index i = 0; i < size(); ++i) {
+  for_rows(workers_, size(), dim(), [&](Index i) {
     const double norm = norm2(rows.A.row(i), dim());
     const double slop = norm * gamma(dim() + 4) + rows.A_err[at(i)] * root * (1 + 4 * kUnit) + (norm > 0 ? underflow(dim()) : 0.0);
     norm_lower_[at(i)] = std::max(0.0, (norm - slop) * (1 - 2 * kUnit));
     norm_upper_[at(i)] = (norm + slop) * (1 + 2 * kUnit);
-  }
+  });
   return norm_lower_;
 }
 
@@ -101,9 +106,12 @@ const std::vector<std::uint8_t>& RowSystem::zero_rows() const {
   if (zero_known_) return zero_;
   const Halfspaces& rows = halfspaces();
   zero_.assign(at(size()), 0);
+  Vector sizes(at(size()), 0.0);
+  for_rows(workers_, size(), dim(), [&](Index i) {
+    for (Index k = 0; k < dim(); ++k) sizes[at(i)] = std::max(sizes[at(i)], std::fabs(rows.A(i, k)));
+  });
   for (Index i = 0; i < size(); ++i) {
-    double largest = 0;
-    for (Index k = 0; k < dim(); ++k) largest = std::max(largest, std::fabs(rows.A(i, k)));
+    const double largest = sizes[at(i)];
     if (largest > rows.A_err[at(i)]) {
       ++tally_.triage;
     } else if (largest == 0.0 && rows.A_err[at(i)] == 0.0) {

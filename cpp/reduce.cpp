@@ -46,7 +46,7 @@ Facets reduce(const RowSystem& rows, const Parts& center, const ReduceOptions& o
   clock.lap("group");
   reducer.prune();
   clock.lap("prune");
-  reducer.shoot_normals();
+  reducer.shoot_images();
   clock.lap("rays");
   reducer.prove_in_quotient();
   clock.lap("quotient");
@@ -158,7 +158,7 @@ void Reducer::free_units() {
   constexpr Index kBlock = 64;
   const Index blocks = (count + kBlock - 1) / kBlock;
   std::vector<Matrix> points(s(blocks));
-  std::vector<RowSystem::Slacks> slacks(s(blocks));
+  std::vector<Verdict> verdicts(s(count));
   parallel_for(blocks, options_.workers, [&](Index b) {
     const Index first = b * kBlock, size = std::min(kBlock, count - first);
     Matrix& x = points[s(b)] = Matrix(size, rows_.dim());
@@ -168,24 +168,28 @@ void Reducer::free_units() {
       // Twice the way to the wall: as far beyond it as the centre is before it.
       axpy(2 * rows_.side(u) * slack(0, u), frame_.free_lift.row(first + i), x.row(i), rows_.dim());
     }
-    if (options_.certify) slacks[s(b)] = rows_.slacks(x, held_.get());
+    if (!options_.certify) return;
+    const RowSystem::Slacks slacks = rows_.slacks(x, held_.get());
+    for (Index i = 0; i < size; ++i)
+      verdicts[s(first + i)] = judge(group_of_row[s(frame_.free_units[s(first + i)])], slacks.value.row(i), slacks.error.row(i));
   });
   for (Index i = 0; i < count; ++i)
-    take(group_of_row[s(frame_.free_units[s(i)])], points[s(i / kBlock)], slacks[s(i / kBlock)], i % kBlock);
+    take(group_of_row[s(frame_.free_units[s(i)])], points[s(i / kBlock)].row(i % kBlock), verdicts[s(i)]);
 }
 
-// Row r of the points is a witness of the group, if its slacks say so.
-void Reducer::take(Index group, const Matrix& points, const RowSystem::Slacks& slacks, Index r) {
-  if (state_[s(group)] != State::open) return;
-  const double* x = points.row(r);
-  if (options_.certify && !accept(group, x, slacks.value.row(r), slacks.error.row(r))) return;
+// x is a witness of the group, if its slacks said so or exact ones do.
+void Reducer::take(Index group, const double* x, Verdict verdict) {
+  if (state_[s(group)] != State::open || !std::all_of(x, x + rows_.dim(), [](double v) { return std::isfinite(v); })) return;
+  if (options_.certify) {
+    if (verdict == Verdict::yes) rows_.tally().triage += 1;
+    else if (verdict == Verdict::no || !violates_only(group, rows_.slack_signs(x))) return;
+  }
   state_[s(group)] = State::facet;
-  witness_[s(group)] = Parts(1, points.cols());
-  std::copy(x, x + points.cols(), witness_[s(group)].data());
+  witness_[s(group)] = Parts(1, rows_.dim());
+  std::copy(x, x + rows_.dim(), witness_[s(group)].data());
 }
 
-bool Reducer::accept(Index group, const double* x, const double* slack, const double* error) const {
-  if (!std::all_of(x, x + rows_.dim(), [](double v) { return std::isfinite(v); })) return false;
+Reducer::Verdict Reducer::judge(Index group, const double* slack, const double* error) const {
   const std::vector<Index>& members = groups_[s(group)];
   std::size_t next = 0;
   bool certain = true;
@@ -194,19 +198,13 @@ bool Reducer::accept(Index group, const double* x, const double* slack, const do
     if (member) ++next;
     const double v = member ? -slack[j] : slack[j];
     if (member ? v > error[j] : v >= error[j]) continue;
-    if (v < -error[j]) return false;
+    if (v < -error[j]) return Verdict::no;
     // Coincident rows are violated together: one certain violation is enough for the whole group.
     if (!member || members.size() == 1) certain = false;
   }
-  if (certain) {
-    bool violated = members.size() == 1;
-    for (const Index j : members) violated = violated || -slack[j] > error[j];
-    if (violated) {
-      rows_.tally().triage += 1;
-      return true;
-    }
-  }
-  return violates_only(group, rows_.slack_signs(x));
+  bool violated = members.size() == 1;
+  for (const Index j : members) violated = violated || -slack[j] > error[j];
+  return certain && violated ? Verdict::yes : Verdict::unclear;
 }
 
 bool Reducer::violates_only(Index group, const std::vector<int>& signs) const {
@@ -236,7 +234,7 @@ void Reducer::accept_fine(const Candidate& candidate) {
   }
 }
 
-void Reducer::verify(const std::vector<Candidate>& candidates, const AlongNormals* along, const std::vector<AlongNormals::Step>& steps) {
+void Reducer::verify(const std::vector<Candidate>& candidates, const AlongImages* along, const std::vector<AlongImages::Step>& steps) {
   if (fine_) {
     for (const Candidate& candidate : candidates) accept_fine(candidate);
     return;
@@ -244,21 +242,25 @@ void Reducer::verify(const std::vector<Candidate>& candidates, const AlongNormal
   constexpr Index kBatch = 32;
   const Index count = static_cast<Index>(candidates.size()), batches = (count + kBatch - 1) / kBatch;
   std::vector<Matrix> points(s(batches));
-  std::vector<RowSystem::Slacks> slacks(s(batches));
+  std::vector<Verdict> verdicts(s(count));
   parallel_for(batches, options_.workers, [&](Index batch) {
     const Index first = batch * kBatch, size = std::min(kBatch, count - first);
-    Matrix y(size, frame_.dim);
+    Matrix y = Matrix::unset(size, frame_.dim);
     for (Index i = 0; i < size; ++i) {
       const Vector& from = candidates[s(first + i)].y;
       std::copy(from.begin(), from.end(), y.row(i));
     }
-    points[s(batch)] = frame_.to_x(y);
+    const Matrix& x = points[s(batch)] = frame_.to_x(y);
     if (!options_.certify) return;
-    slacks[s(batch)] = along ? along->slacks({steps.begin() + first, steps.begin() + first + size}, points[s(batch)])
-                             : rows_.slacks(points[s(batch)], held_.get());
+    RowSystem::Slacks slacks;
+    if (!along) slacks = rows_.slacks(x, held_.get());
+    for (Index i = 0; i < size; ++i) {
+      if (along) along->slacks(steps[s(first + i)], y.row(i), x.row(i), slacks);
+      const Index row = along ? 0 : i;
+      verdicts[s(first + i)] = judge(candidates[s(first + i)].group, slacks.value.row(row), slacks.error.row(row));
+    }
   });
-  for (Index i = 0; i < count; ++i)
-    take(candidates[s(i)].group, points[s(i / kBatch)], slacks[s(i / kBatch)], i % kBatch);
+  for (Index i = 0; i < count; ++i) take(candidates[s(i)].group, points[s(i / kBatch)].row(i % kBatch), verdicts[s(i)]);
 }
 
 SparseRow Reducer::to_rows(Index entry, const std::vector<std::pair<Index, double>>& multipliers, Proof kind) const {

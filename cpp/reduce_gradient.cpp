@@ -16,6 +16,7 @@ constexpr int kCheck = 6;          // every so many rounds ask whether it pays t
 // ... which it does while a share of kYield over the dimension of the open rows falls, or kMostYield: a round costs as much as
 // the rows times the dimension, a least-distance solve the dimension's cube.
 constexpr double kYield = 25, kMostYield = 0.2;
+constexpr double kTie = 0x1p-20;    // of two ratios in single precision: more is left to later steps than to ask exact signs
 constexpr double kMargin = 0.01;   // aim this far inside the other rows; thinner facets fall on the way or later
 
 // Whether a factor is that of a matrix, rather than of its rounding: pivots of the matrix itself are squares, and 2^-52 of the
@@ -30,50 +31,70 @@ bool well_conditioned(const Matrix& factor) {
   return least > kThin * largest;
 }
 
+// The median of those that are finite and positive, or 1.
+double typical(Vector values) {
+  values.erase(std::remove_if(values.begin(), values.end(), [](double v) { return !(v > 0 && std::isfinite(v)); }), values.end());
+  if (values.empty()) return 1;
+  const auto middle = values.begin() + static_cast<Index>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 }  // namespace
 
-// Facets are invariant under linear maps. Rows of trained networks share a mean direction, along which gradients crawl; to
-// divide by the square root of their second moment spreads them (once: more often costs more than it gains). Where bounds close
-// every coordinate (a box) the coordinates are good already, and bounds stay cheap.
+const Reducer::Whitened& Reducer::white() {
+  if (!white_) white_ = whiten();
+  return *white_;
+}
+
+// Facets are invariant under linear maps, and directions are best compared where the cell looks alike from its centre on all
+// sides: in coordinates in which the Dikin ellipsoid {y: sum (g_j.y / slack_j)^2 <= 1}, which lies within the cell's symmetric part,
+// is a ball. They depend little on where in the cell the centre is. Where bounds close every coordinate (a box) the coordinates
+// are good already, and bounds stay cheap. (Dikin, Iterative solution of problems of linear and quadratic programming, 1967.)
 Reducer::Whitened Reducer::whiten() const {
   const Index R = frame_.rows(), K = frame_.dim;
   Whitened out;
   out.with_bounds = !rows_.domain().is_box();
   for (Index e = 0; e < (out.with_bounds ? entries() : R); ++e)
-    if (group_of_[s(e)] >= 0) out.entry.push_back(e);
+    if (e < R || group_of_[s(e)] >= 0) out.entry.push_back(e);
   const Index n = static_cast<Index>(out.entry.size());
-  Matrix polar(n, K);
+  out.images.rows = Matrix::unset(n, K);
   for_rows(options_.workers, n, K, [&](Index i) {
-    const Vector row = polar_row(out.entry[s(i)]);
-    std::copy(row.begin(), row.end(), polar.row(i));
+    const Vector row = unit_row(out.entry[s(i)]);
+    std::copy(row.begin(), row.end(), out.images.rows.row(i));
   });
-  const auto normalise = [K](double* row) {
-    const double norm = norm2(row, K);
-    for (Index k = 0; k < K; ++k) row[k] /= norm;
-    return norm;
-  };
-  if (out.with_bounds && n >= K) {
-    Matrix unit = polar, moment(K, K);
-    for_rows(options_.workers, n, K, [&](Index i) { normalise(unit.row(i)); });
-    syrk(options_.workers, 1.0, unit, 0.0, moment);
-    if (cholesky(moment) && well_conditioned(moment)) {
-      // moment = L L^T: rows a become a L^-T, points y = L^-T w, as rows y = w L^-1
-      solve_right(options_.workers, true, moment, polar);
-      out.to_y = Matrix(K, K);
-      for (Index k = 0; k < K; ++k) out.to_y(k, k) = 1;
-      solve_right(options_.workers, false, moment, out.to_y);
-    }
-  }
+  if (out.with_bounds && n >= K) find_metric(out);
+  out.length.resize(s(n));
   out.reach.resize(s(n));
-  for_rows(options_.workers, n, K, [&](Index i) { out.reach[s(i)] = 1 / normalise(polar.row(i)); });
-  out.rows = std::move(polar);
-  Vector reach = out.reach;
-  for (double& v : reach) v = std::isfinite(v) ? v : std::numeric_limits<double>::infinity();
-  std::nth_element(reach.begin(), reach.begin() + n / 2, reach.end());
-  if (n > 0 && reach[s(n / 2)] > 0 && std::isfinite(reach[s(n / 2)])) out.unit = reach[s(n / 2)];
-  out.rows32 = Floats(out.rows.data(), out.rows.data() + n * K);
-  out.to_y32 = Floats(out.to_y.data(), out.to_y.data() + out.to_y.rows() * K);
+  out.rows32.resize(s(n * K));
+  for_rows(options_.workers, n, K, [&](Index i) {
+    const double* row = out.images.rows.row(i);
+    const Index e = out.entry[s(i)];
+    out.length[s(i)] = norm2(row, K);
+    out.reach[s(i)] = group_of_[s(e)] >= 0 ? slack(e) / out.length[s(i)] : std::numeric_limits<double>::infinity();
+    for (Index k = 0; k < K; ++k) out.rows32[s(i * K + k)] = static_cast<float>(row[k] / out.length[s(i)]);
+  });
+  out.unit = typical(out.reach);
+  const Matrix& to_y = out.images.to_y;
+  out.to_y32 = Floats(to_y.data(), to_y.data() + to_y.rows() * to_y.cols());
   return out;
+}
+
+// The ellipsoid's matrix is L L^T: rows a become a L^-T, points y = L^-T w, as rows y = w L^-1. Lengths are measured by a typical
+// slack, so that squares stay within the range of doubles.
+void Reducer::find_metric(Whitened& white) const {
+  const Index K = frame_.dim;
+  Vector slacks;
+  for (const double inverse : inverse_) slacks.push_back(1 / inverse);
+  for (Index k = 0; k < K; ++k) slacks.insert(slacks.end(), {1 / polar_lower_[s(k)], 1 / polar_upper_[s(k)]});
+  const double unit = typical(slacks);
+  Matrix moment = Matrix::unset(K, K);
+  syrk(options_.workers, unit * unit, polar_, 0.0, moment);
+  for (Index k = 0; k < K; ++k)
+    for (const double inverse : {polar_lower_[s(k)], polar_upper_[s(k)]}) moment(k, k) += (unit * inverse) * (unit * inverse);
+  if (!cholesky(moment) || !well_conditioned(moment) || !invert_lower(moment)) return;
+  white.images.to_y = std::move(moment);
+  multiply_right(options_.workers, true, white.images.to_y, white.images.rows);
 }
 
 Reducer::Batch Reducer::start_batch(const Whitened& white, std::vector<Index> list) const {
@@ -85,43 +106,55 @@ Reducer::Batch Reducer::start_batch(const Whitened& white, std::vector<Index> li
   const Index m = static_cast<Index>(b.entry.size());
   b.own = b.w = Matrix(m, K);
   for (Index i = 0; i < m; ++i) {  // own rows, and foot points on them
-    const Index slot = slot_of[s(b.entry[s(i)])];
+    const Index e = b.entry[s(i)], slot = slot_of[s(e)];
     b.slot.push_back(slot);
-    Vector row = slot >= 0 ? Vector(white.rows.row(slot), white.rows.row(slot) + K) : polar_row(b.entry[s(i)]);
-    const double norm = norm2(row.data(), K), reach = slot >= 0 ? white.reach[s(slot)] : 1 / norm;
+    const Vector row = slot >= 0 ? Vector(white.images.rows.row(slot), white.images.rows.row(slot) + K) : unit_row(e);
+    const double length = slot >= 0 ? white.length[s(slot)] : 1.0, reach = slot >= 0 ? white.reach[s(slot)] : slack(e);
     for (Index k = 0; k < K; ++k) {
-      b.own(i, k) = row[s(k)] / norm;
-      b.w(i, k) = row[s(k)] / norm * reach;
+      b.own(i, k) = row[s(k)] / length;
+      b.w(i, k) = b.own(i, k) * reach;
     }
   }
   return b;
 }
 
-// One step of rows [first, last): where their rays leave the cell, then down the gradient. Products in single precision:
-// rays need a direction, and what they find is proven elsewhere.
-void Reducer::descend(const Whitened& white, Batch& b, Index first, Index last) const {
-  const Index R = frame_.rows(), K = frame_.dim, n = white.rows.rows(), m = last - first;
+// Rows [first, last): where their rays leave the cell. Products in single precision: rays need a direction, and what they find is
+// proven elsewhere.
+void Reducer::shoot(const Whitened& white, Batch& b, Index first, Index last) const {
+  const Index K = frame_.dim, n = white.images.rows.rows(), m = last - first;
   const double unit = white.unit;
-  Floats w(s(m * K)), excess, gradient, turned;
+  Floats w(s(m * K)), turned;
   for (Index i = 0; i < m * K; ++i) w[s(i)] = static_cast<float>(b.w.row(first)[i] / unit);
-  gemm(false, true, m, n, K, w, white.rows32, excess);
-  Matrix y(m, K), ratios(m, R);
-  if (!white.to_y.empty()) gemm(false, false, m, K, K, w, white.to_y32, turned);
-  const Floats& along = white.to_y.empty() ? w : turned;
-  for (Index i = 0; i < m * K; ++i) y.data()[i] = static_cast<double>(along[s(i)]) * unit;
+  float* products = b.products.data() + first * n;
+  gemm(false, true, m, n, K, w.data(), white.rows32.data(), products);
+  if (!white.images.to_y.empty()) {
+    turned.resize(s(m * K));
+    gemm(false, false, m, K, K, w.data(), white.to_y32.data(), turned.data());
+  }
+  const Floats& along = turned.empty() ? w : turned;
   Vector part(s(n));  // of the way to each wall, for one unit of a product
   for (Index j = 0; j < n; ++j) part[s(j)] = unit / white.reach[s(j)];
-  for (Index i = 0; i < m; ++i)
-    for (Index j = 0; j < n; ++j)
-      if (white.entry[s(j)] < R) ratios(i, white.entry[s(j)]) = static_cast<double>(excess[s(i * n + j)]) * part[s(j)];
-  const std::vector<Hit> hits = first_hits(1, y, ratios);
-  std::copy(hits.begin(), hits.end(), b.hits.begin() + first);
-  std::copy(y.data(), y.data() + m * K, b.y.row(first));
-  Floats free(s(n));  // how far a product may go without being in excess
+  for (Index i = 0; i < m; ++i) {
+    double* y = b.y.row(first + i);
+    for (Index k = 0; k < K; ++k) y[k] = static_cast<double>(along[s(i * K + k)]) * unit;
+    Hit& hit = b.hits[s(first + i)];
+    hit = {};
+    for (Index j = 0; j < n; ++j) hit.offer(white.entry[s(j)], static_cast<double>(products[i * n + j]) * part[s(j)]);
+    if (!white.with_bounds) offer_bounds(y, hit);
+    if (hit.best - hit.second < kTie * hit.best) hit.entry = -1;
+  }
+}
+
+// One step of rows [first, last) down the gradient.
+void Reducer::descend(const Whitened& white, Batch& b, Index first, Index last) const {
+  const Index R = frame_.rows(), K = frame_.dim, n = white.images.rows.rows(), m = last - first;
+  const double unit = white.unit;
+  Floats free(s(n)), gradient(s(m * K));  // free: how far a product may go without being in excess
   for (Index j = 0; j < n; ++j) free[s(j)] = static_cast<float>((1 - kMargin) * white.reach[s(j)] / unit);
   Vector size(s(m), 0.0);
+  float* excess = b.products.data() + first * n;
   for (Index i = 0; i < m; ++i) {
-    float* x = excess.data() + i * n;
+    float* x = excess + i * n;
     if (b.slot[s(first + i)] >= 0) x[b.slot[s(first + i)]] = 0;
     float sum = 0;
     for (Index j = 0; j < n; ++j) {
@@ -130,7 +163,7 @@ void Reducer::descend(const Whitened& white, Batch& b, Index first, Index last) 
     }
     size[s(i)] = static_cast<double>(sum);
   }
-  gemm(false, false, m, K, n, excess, white.rows32, gradient);
+  gemm(false, false, m, K, n, excess, white.rows32.data(), gradient.data());
   for (Index i = 0; i < m; ++i) {
     Vector g(gradient.begin() + i * K, gradient.begin() + (i + 1) * K);
     double* v = b.w.row(first + i);
@@ -148,36 +181,50 @@ void Reducer::descend(const Whitened& white, Batch& b, Index first, Index last) 
   }
 }
 
+// Leaves the rows that are still open in the batch.
+void Reducer::keep_open(Batch& b) const {
+  const Index n = static_cast<Index>(b.products.size()) / std::max<Index>(b.w.rows(), 1);
+  std::vector<Index> kept;
+  for (Index i = 0; i < b.w.rows(); ++i)
+    if (is_open(b.entry[s(i)])) kept.push_back(i);
+  b.w = gather_rows(b.w, kept);
+  b.own = gather_rows(b.own, kept);
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    b.entry[i] = b.entry[s(kept[i])];
+    b.slot[i] = b.slot[s(kept[i])];
+    if (static_cast<Index>(i) != kept[i])
+      std::copy_n(b.products.begin() + kept[i] * n, n, b.products.begin() + static_cast<Index>(i) * n);
+  }
+  b.entry.resize(kept.size());
+  b.slot.resize(kept.size());
+}
+
 // For each open row i minimise 1/2 sum_{j != i} (a_j.w - (1 - margin) reach_j)_+^2 on its own hyperplane a_i.w = reach_i:
 // at zero the ray w leaves the cell through i first. Polyak's step length, whose target value 0 is known. Every iterate
 // is harvested, so rows found by chance on another row's way count too. Tiles have a fixed size, whoever works on them.
 void Reducer::search() {
   const std::vector<Index> open = open_entries();
   if (open.empty() || frame_.dim < 2) return;
-  const Whitened white = whiten();
+  const Whitened& white = this->white();
   const double yield = std::min(kMostYield, kYield / static_cast<double>(frame_.dim));
+  const auto in_tiles = [&](Batch& b, void (Reducer::*step)(const Whitened&, Batch&, Index, Index) const) {
+    const Index m = b.w.rows();
+    parallel_for((m + kTile - 1) / kTile, options_.workers,
+                 [&](Index t) { (this->*step)(white, b, t * kTile, std::min(m, (t + 1) * kTile)); });
+  };
   for (std::size_t first = 0; first < open.size(); first += static_cast<std::size_t>(kBatch)) {
     const std::size_t last = std::min(open.size(), first + static_cast<std::size_t>(kBatch));
     Batch b = start_batch(white, {open.begin() + static_cast<Index>(first), open.begin() + static_cast<Index>(last)});
     std::size_t before = b.entry.size();
     for (int round = 0; round < kRounds && !b.entry.empty(); ++round) {
       const Index m = b.w.rows();
-      b.y = Matrix(m, frame_.dim);
+      b.y = Matrix::unset(m, frame_.dim);
       b.hits.assign(s(m), {});
-      parallel_for((m + kTile - 1) / kTile, options_.workers,
-                   [&](Index t) { descend(white, b, t * kTile, std::min(m, (t + 1) * kTile)); });
-      if (round > 0 || !white.to_y.empty()) harvest(b.y, b.hits);  // else the rays that have been shot before
-      std::vector<Index> kept;
-      for (Index i = 0; i < m; ++i)
-        if (is_open(b.entry[s(i)])) kept.push_back(i);
-      b.w = gather_rows(b.w, kept);
-      b.own = gather_rows(b.own, kept);
-      for (std::size_t i = 0; i < kept.size(); ++i) {
-        b.entry[i] = b.entry[s(kept[i])];
-        b.slot[i] = b.slot[s(kept[i])];
-      }
-      b.entry.resize(kept.size());
-      b.slot.resize(kept.size());
+      b.products.resize(s(m) * white.entry.size());
+      in_tiles(b, &Reducer::shoot);
+      if (round > 0 || !foot_points_shot_) harvest(b.y, b.hits);
+      keep_open(b);
+      in_tiles(b, &Reducer::descend);
       if (round % kCheck == kCheck - 1) {
         if (static_cast<double>(before - b.entry.size()) < yield * static_cast<double>(before)) break;
         before = b.entry.size();

@@ -1,7 +1,4 @@
 // Layer 3. Rays of the reduction: where they leave the cell, and the witnesses on the way out.
-//
-// Along the normals of rows the products of rows with rows say both where a ray meets each row, and what the slacks are at the
-// witness on the way out, so that no forward pass is needed to prove it (along_normals.h).
 #include <algorithm>
 #include <cmath>
 
@@ -12,15 +9,18 @@
 namespace pyregions::detail {
 
 namespace {
-constexpr Index kRays = 256;  // shot together: candidates for one facet count once among them
+constexpr double kTie = 0x1p-40;  // of two ratios: their rounding would ask for exact signs, most often to be refused
+constexpr Index kRays = 256;  // shot together
 // Rows whose products with each other are kept in any case; else where they are smaller than a few copies of the rows.
 constexpr Index kLargestGram = 2048, kCopies = 4, kFewRows = 256;
 }  // namespace
 
-Matrix Reducer::row_products(const Frame& frame) const {
+bool Reducer::few_enough(const Frame& frame) {
   const Index R = frame.rows();
-  return R <= kCopies * frame.dim + kFewRows || R <= kLargestGram ? gram(options_.workers, frame.G) : Matrix();
+  return R <= kCopies * frame.dim + kFewRows || R <= kLargestGram;
 }
+
+Matrix Reducer::row_products(const Frame& frame) const { return few_enough(frame) ? gram(options_.workers, frame.G) : Matrix(); }
 
 const Matrix& Reducer::products() {
   if (!products_) products_ = row_products(frame_);
@@ -28,25 +28,20 @@ const Matrix& Reducer::products() {
 }
 
 Reducer::Hit Reducer::first_hit(const double* y, const double* ratios) const {
-  const Index R = frame_.rows(), K = frame_.dim;
   Hit hit;
-  const auto offer = [&hit](Index entry, double ratio) {
-    if (ratio > hit.best) {
-      hit.second = hit.best;
-      hit.best = ratio;
-      hit.entry = entry;
-    } else if (ratio > hit.second) {
-      hit.second = ratio;
-    }
-  };
-  for (Index e = 0; e < R; ++e) offer(e, ratios[e]);
+  for (Index e = 0; e < frame_.rows(); ++e) hit.offer(e, ratios[e]);
+  offer_bounds(y, hit);
+  return hit;
+}
+
+void Reducer::offer_bounds(const double* y, Hit& hit) const {
+  const Index R = frame_.rows(), K = frame_.dim;
   for (Index k = 0; k < K; ++k) {
     if (y[k] < 0)
-      offer(R + k, -y[k] * polar_lower_[s(k)]);
+      hit.offer(R + k, -y[k] * polar_lower_[s(k)]);
     else
-      offer(R + K + k, y[k] * polar_upper_[s(k)]);
+      hit.offer(R + K + k, y[k] * polar_upper_[s(k)]);
   }
-  return hit;
 }
 
 std::vector<Reducer::Hit> Reducer::first_hits(int workers, const Matrix& y, const Matrix& ratios) const {
@@ -59,13 +54,13 @@ std::vector<Reducer::Hit> Reducer::first_hits(int workers, const Matrix& y, cons
 }
 
 // along: with it ray m goes along the normal of row entry[m].
-void Reducer::harvest(const Matrix& y, const std::vector<Hit>& hits, const AlongNormals* along, const Index* entry) {
+void Reducer::harvest(const Matrix& y, const std::vector<Hit>& hits, const AlongImages* along, const Index* entry) {
   std::vector<Candidate> candidates;
-  std::vector<AlongNormals::Step> steps;
+  std::vector<AlongImages::Step> steps;
   std::vector<std::uint8_t> taken(groups_.size(), 0);
   for (Index m = 0; m < y.rows(); ++m) {
     const Hit& hit = hits[s(m)];
-    if (hit.entry < 0 || !is_open(hit.entry) || !(hit.best > hit.second)) continue;
+    if (hit.entry < 0 || !is_open(hit.entry) || !(hit.best - hit.second > kTie * hit.best)) continue;
     const Index g = group_of_[s(hit.entry)];
     if (taken[s(g)]) continue;
     taken[s(g)] = 1;
@@ -87,34 +82,41 @@ void Reducer::harvest_points(const std::vector<const Vector*>& points) {
   harvest(y, first_hits(1, y, ratios));
 }
 
-// Along bounds a ray meets the rows at their coefficients; along rows, at products of rows where enough are open to want all.
-void Reducer::shoot_normals() {
-  const Index R = frame_.rows(), K = frame_.dim;
+// The images of rows (see whiten()) are the directions of the rays that most often leave through their own row, and their products
+// say where each leaves, and what the slacks are at the witness on the way out (along_images.h): no forward pass is needed. Where
+// there are other coordinates or bounds, or few open rows, the search shoots the same rays in single precision.
+void Reducer::shoot_images() {
+  const Index R = frame_.rows();
   const std::vector<Index> open = open_entries();
-  const Index open_rows = std::lower_bound(open.begin(), open.end(), R) - open.begin();
-  const bool all_products = 2 * open_rows >= R && !products().empty();
-  const bool prove = all_products && !fine_ && options_.certify;
-  const auto along = prove ? AlongNormals::of(rows_, frame_, products(), rows_.slacks(center_, held_.get())) : std::nullopt;
-  for (std::size_t first = 0; first < open.size(); first += static_cast<std::size_t>(kRays)) {
-    const Index count = std::min(kRays, static_cast<Index>(open.size() - first));
-    const Index* entry = open.data() + first;
-    Matrix y(count, K), ratios(count, R);
-    for (Index i = 0; i < count; ++i) {
-      const Index e = entry[i];
-      if (e < R)
-        std::copy(frame_.G.row(e), frame_.G.row(e) + K, y.row(i));
-      else
-        y(i, (e - R) % K) = e < R + K ? -1 : 1;
+  if (fine_ || frame_.kind != Frame::Kind::ambient || rows_.domain().is_box() || open.empty() || open.back() >= R ||
+      2 * static_cast<Index>(open.size()) < R || !few_enough(frame_))
+    return;
+  const RowImages& images = white().images;
+  if (images.rows.rows() != R) return;
+  const Matrix products = gram(options_.workers, images.rows);
+  const auto along = options_.certify ? AlongImages::of(rows_, frame_, images, products, rows_.slacks(center_, held_.get())) : std::nullopt;
+  if (options_.certify && !along) return;
+  foot_points_shot_ = true;
+  std::vector<Hit> hits(open.size());
+  for_rows(options_.workers, static_cast<Index>(open.size()), R, [&](Index i) {
+    const double* product = products.row(open[s(i)]);
+    for (Index e = 0; e < R; ++e) hits[s(i)].offer(e, product[e] * inverse_[s(e)]);
+  });
+  std::vector<Index> rays;  // one for each facet that is hit
+  std::vector<std::uint8_t> taken(s(R), 0);
+  for (std::size_t i = 0; i < open.size(); ++i)
+    if (hits[i].entry >= 0 && !taken[s(hits[i].entry)]) taken[s(hits[i].entry)] = 1, rays.push_back(static_cast<Index>(i));
+  for (std::size_t first = 0; first < rays.size(); first += static_cast<std::size_t>(kRays)) {
+    const std::size_t last = std::min(rays.size(), first + static_cast<std::size_t>(kRays));
+    std::vector<Index> entry;
+    std::vector<Hit> own;
+    for (std::size_t i = first; i < last; ++i) {
+      entry.push_back(open[s(rays[i])]);
+      own.push_back(hits[s(rays[i])]);
     }
-    if (all_products && entry[count - 1] < R) {
-      for_rows(options_.workers, count, R, [&](Index i) {
-        const double* product = products_->row(entry[i]);
-        for (Index j = 0; j < R; ++j) ratios(i, j) = product[j] * inverse_[s(j)];
-      });
-    } else {
-      gemm(options_.workers, false, true, 1.0, y, polar_, 0.0, ratios);
-    }
-    harvest(y, first_hits(options_.workers, y, ratios), along ? &*along : nullptr, entry);
+    Matrix y = gather_rows(images.rows, entry);
+    if (!images.to_y.empty()) multiply_right(options_.workers, false, images.to_y, y);
+    harvest(y, own, along ? &*along : nullptr, entry.data());
   }
 }
 

@@ -20,18 +20,9 @@ constexpr double kClearlyFirst = 0x1p-20;
 constexpr double kFirstOvershoot = 0x1p-12, kFirstTilt = 0x1p-24;
 // The precision of a point against the distance that it is to lie beyond a row.
 constexpr double kOfOvershoot = 0x1p-4;
+// Fewer solves do not pay for the products of all rows with each other, where the rows are many.
+constexpr Index kWorthProducts = 8, kFewRows = 512;
 }  // namespace
-
-Vector Reducer::polar_row(Index e) const {
-  const Index R = frame_.rows(), K = frame_.dim;
-  if (e < R) return Vector(polar_.row(e), polar_.row(e) + K);
-  Vector row(s(K), 0.0);
-  if (e < R + K)
-    row[s(e - R)] = -polar_lower_[s(e - R)];
-  else
-    row[s(e - R - K)] = polar_upper_[s(e - R - K)];
-  return row;
-}
 
 // Marks entry e, if it is a row, and the rows that stand back for their group.
 std::vector<std::uint8_t> Reducer::all_but(Index e) const {
@@ -175,7 +166,9 @@ void Reducer::prove_in_quotient() {
 void Reducer::finish_once(double overshoot, double tilt) {
   const std::vector<Index> open = open_entries();
   if (open.empty()) return;
-  const Round round = start_round(frame_, products(), overshoot, tilt);
+  const bool worth = static_cast<Index>(open.size()) >= kWorthProducts || frame_.rows() <= kFewRows;
+  const Matrix none;
+  const Round round = start_round(frame_, worth ? products() : none, overshoot, tilt);
   std::vector<NearestPoint> results(open.size());
   parallel_for(static_cast<Index>(open.size()), options_.workers,
                [&](Index i) { results[s(i)] = beyond(round, open[s(i)], all_but(open[s(i)])); });

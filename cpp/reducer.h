@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "along_normals.h"
+#include "along_images.h"
 #include "exact_lp.h"
 #include "projection.h"
 #include "reduce.h"
@@ -20,7 +20,7 @@ class Reducer {
 
   void free_units();  // first_stage frames: units without a live slope are facets, one point each
   void prune();       // rows that the domain's box implies
-  void shoot_normals();
+  void shoot_images();
   void prove_in_quotient();
   void search();
   void finish();
@@ -34,49 +34,65 @@ class Reducer {
     Index group;
     Vector y;
   };
-  // Rows of the search in coordinates y = w to_y in which their directions are spread evenly.
+  // All rows of the frame as whiten() says, then the bounds or not.
   struct Whitened {
-    Matrix rows;               // unit length
-    Vector reach;              // distance of each row from the centre in w
+    RowImages images;
     std::vector<Index> entry;  // what each row is
-    Matrix to_y;               // K x K; empty: the identity
-    Floats rows32, to_y32;     // the same in single precision, for w in units of `unit`
+    Vector length, reach;      // of each image, and its distance from the centre; infinite where it stands back for its group
+    Floats rows32, to_y32;     // images of length 1 in single precision, for w in units of `unit`
     double unit = 1;           // the median reach
     bool with_bounds = false;  // the bounds are among the rows (else they are handled coordinate by coordinate)
   };
   struct Hit {
     Index entry = -1;
     double best = 0, second = 0;
+    void offer(Index candidate, double ratio) {
+      if (ratio > best) {
+        second = best;
+        best = ratio;
+        entry = candidate;
+      } else if (ratio > second) {
+        second = ratio;
+      }
+    }
   };
 
   Index entries() const { return frame_.rows() + 2 * frame_.dim; }
   bool is_open(Index entry) const { return group_of_[s(entry)] >= 0 && state_[s(group_of_[s(entry)])] == State::open; }
   std::vector<Index> open_entries() const;
-  Vector polar_row(Index entry) const;
   Index global_row(Index entry) const;
   double length(Index entry) const;
   Hit first_hit(const double* y, const double* ratios) const;
+  void offer_bounds(const double* y, Hit& hit) const;
   std::vector<Hit> first_hits(int workers, const Matrix& y, const Matrix& ratios) const;
   // Turns first hits of the rays y into witnesses of open groups (each group once) and verifies them.
-  void harvest(const Matrix& y, const std::vector<Hit>& hits, const AlongNormals* along = nullptr, const Index* entry = nullptr);
+  void harvest(const Matrix& y, const std::vector<Hit>& hits, const AlongImages* along = nullptr, const Index* entry = nullptr);
   // Products of the frame's rows with each other, found when asked for; empty where they take too much room.
   const Matrix& products();
   Matrix row_products(const Frame& frame) const;
+  static bool few_enough(const Frame& frame);  // rows, for their products with each other
   // steps: one per candidate, with `along`; else slacks come from forward passes.
-  void verify(const std::vector<Candidate>& candidates, const AlongNormals* along, const std::vector<AlongNormals::Step>& steps);
-  void take(Index group, const Matrix& points, const RowSystem::Slacks& slacks, Index r);
-  bool accept(Index group, const double* x, const double* slack, const double* error) const;
+  void verify(const std::vector<Candidate>& candidates, const AlongImages* along, const std::vector<AlongImages::Step>& steps);
+  // Whether slacks with bounds say that a point violates just the rows of a group.
+  enum class Verdict : std::uint8_t { unclear, yes, no };
+  Verdict judge(Index group, const double* slack, const double* error) const;
+  void take(Index group, const double* x, Verdict verdict);
   void accept_fine(const Candidate& candidate);  // where the cell is too thin for plain doubles
   bool violates_only(Index group, const std::vector<int>& signs) const;
+  const Whitened& white();
   Whitened whiten() const;
+  void find_metric(Whitened& white) const;
   // The open rows being searched, one per row of the matrices.
   struct Batch {
     std::vector<Index> entry, slot;  // slot: the row of Whitened, or -1 for a bound kept apart
     Matrix own, w;                   // unit rows in w, current points
+    Floats products;                 // of the points with all rows, in single precision
     Matrix y;                        // the points' rays in y ...
     std::vector<Hit> hits;           // ... and where they leave
   };
   Batch start_batch(const Whitened& white, std::vector<Index> entries) const;
+  void keep_open(Batch& batch) const;
+  void shoot(const Whitened& white, Batch& batch, Index first, Index last) const;
   void descend(const Whitened& white, Batch& batch, Index first, Index last) const;
   SparseRow to_rows(Index entry, const std::vector<std::pair<Index, double>>& multipliers, Proof kind) const;
   // Multipliers over entries (scaled so that the claimed entry has 1) -> certificate, checked in batches.
@@ -118,6 +134,8 @@ class Reducer {
   Matrix polar_;                       // R x K; zero rows for entries that stand back for their group
   Vector inverse_;                     // the factors of its rows
   std::optional<Matrix> products_;
+  std::optional<Whitened> white_;
+  bool foot_points_shot_ = false;      // the rays along the images of all rows
   Vector polar_lower_, polar_upper_;   // 1 / distance to the bound, 0 where there is none
   std::vector<std::vector<Index>> groups_;
   std::vector<Index> group_of_;        // entry -> group it represents, or -1

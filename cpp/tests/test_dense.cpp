@@ -235,23 +235,31 @@ TEST_CASE("products of rows, triangular solves and loops over rows on several th
   const Matrix all = gram(3, a), alone = gram(1, a);
   Matrix lower = random_matrix(k, k, generator, 0.02);
   for (Index i = 0; i < k; ++i) lower(i, i) = 1 + 0.5 * static_cast<double>(i % 3);
-  Matrix solved = a, transposed = a;
-  solve_right(3, false, lower, solved);
-  solve_right(3, true, lower, transposed);
+  Matrix product = a, transposed = a, inverse = lower;
+  multiply_right(3, false, lower, product);
+  multiply_right(3, true, lower, transposed);
+  REQUIRE(invert_lower(inverse));
   for (Index i = 0; i < n; i += 7) {
     for (Index j = 0; j < n; ++j) {
       CHECK(all(i, j) == doctest::Approx(all(j, i)).epsilon(1e-12));
       CHECK(all(i, j) == alone(i, j));
       CHECK(all(i, j) == doctest::Approx(dot(a.row(i), a.row(j), k)).epsilon(1e-9));
     }
-    for (Index j = 0; j < k; ++j) {  // times the factor again; what is above its diagonal is not read
-      double product = 0, other = 0;
-      for (Index l = j; l < k; ++l) product += solved(i, l) * lower(l, j);
-      for (Index l = 0; l <= j; ++l) other += transposed(i, l) * lower(j, l);
-      CHECK(product == doctest::Approx(a(i, j)).epsilon(1e-9));
-      CHECK(other == doctest::Approx(a(i, j)).epsilon(1e-9));
+    for (Index j = 0; j < k; ++j) {  // what is above the diagonal is not read
+      double right = 0, other = 0;
+      for (Index l = j; l < k; ++l) right += a(i, l) * lower(l, j);
+      for (Index l = 0; l <= j; ++l) other += a(i, l) * lower(j, l);
+      CHECK(product(i, j) == doctest::Approx(right).epsilon(1e-9));
+      CHECK(transposed(i, j) == doctest::Approx(other).epsilon(1e-9));
     }
   }
+  for (Index i = 0; i < k; i += 7)
+    for (Index j = 0; j < k; ++j) {
+      double entry = 0;
+      for (Index l = j; l <= i; ++l) entry += lower(i, l) * inverse(l, j);
+      CHECK(entry == doctest::Approx(i == j ? 1.0 : 0.0).epsilon(1e-9));
+      if (j > i) CHECK(inverse(i, j) == 0);
+    }
   std::vector<std::atomic<int>> seen(5000);
   for_rows(3, 5000, 100, [&](Index i) { ++seen[static_cast<std::size_t>(i)]; });
   CHECK(std::all_of(seen.begin(), seen.end(), [](const std::atomic<int>& times) { return times == 1; }));
