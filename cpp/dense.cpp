@@ -162,39 +162,84 @@ void axpy(double alpha, const double* x, double* y, Index n) {
 
 namespace {
 
-constexpr Index kLanes = 8;  // partial sums
-using Lanes = double __attribute__((vector_size(sizeof(double) * kLanes), aligned(alignof(double)), may_alias));
+// Eight partial sums, added in the same order whether they lie in one vector or in two.
+constexpr Index kSums = 8;
+template <int W>
+struct Doubles;
+template <>
+struct Doubles<kNarrowVector> {
+  typedef double Part __attribute__((vector_size(sizeof(double) * kNarrowVector), aligned(alignof(double)), may_alias));
+};
+template <>
+struct Doubles<kWideVector> {
+  typedef double Part __attribute__((vector_size(sizeof(double) * kWideVector), aligned(alignof(double)), may_alias));
+};
+template <int W>
+struct Sums {
+  using Part = typename Doubles<W>::Part;
+  Part part[kSums / W] = {};
+  static PYREGIONS_INLINE const Part& of(const double* x) { return *reinterpret_cast<const Part*>(x); }
+  PYREGIONS_INLINE void add(const double* x, const Part (&y)[kSums / W]) {
+    for (Index p = 0; p < kSums / W; ++p) part[p] += of(x + p * W) * y[p];
+  }
+  PYREGIONS_INLINE double operator[](Index i) const { return part[i / W][i % W]; }
+  PYREGIONS_INLINE double total() const {
+    const Sums& s = *this;
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+  }
+};
 
-inline __attribute__((always_inline)) double total(const Lanes& sums) {
-  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
-}
-
-}  // namespace
-
-PYREGIONS_CLONES void dots(const double* const* x, Index count, const double* y, Index n, double* out) {
+template <int W>
+PYREGIONS_INLINE void dots_by(const double* const* x, Index count, const double* y, Index n, double* out) {
+  using Part = typename Sums<W>::Part;
   Index i = 0;
   for (; i + 4 <= count; i += 4) {
     const double *a = x[i], *b = x[i + 1], *c = x[i + 2], *d = x[i + 3];
-    Lanes sa{}, sb{}, sc{}, sd{};
+    Sums<W> sa, sb, sc, sd;
     Index j = 0;
-    for (; j + kLanes <= n; j += kLanes) {
-      const Lanes part = *reinterpret_cast<const Lanes*>(y + j);
-      sa += *reinterpret_cast<const Lanes*>(a + j) * part;
-      sb += *reinterpret_cast<const Lanes*>(b + j) * part;
-      sc += *reinterpret_cast<const Lanes*>(c + j) * part;
-      sd += *reinterpret_cast<const Lanes*>(d + j) * part;
+    for (; j + kSums <= n; j += kSums) {
+      Part part[kSums / W];
+      for (Index p = 0; p < kSums / W; ++p) part[p] = Sums<W>::of(y + j + p * W);
+      sa.add(a + j, part), sb.add(b + j, part), sc.add(c + j, part), sd.add(d + j, part);
     }
-    out[i] = total(sa), out[i + 1] = total(sb), out[i + 2] = total(sc), out[i + 3] = total(sd);
+    out[i] = sa.total(), out[i + 1] = sb.total(), out[i + 2] = sc.total(), out[i + 3] = sd.total();
     for (; j < n; ++j)
       for (Index k = 0; k < 4; ++k) out[i + k] += x[i + k][j] * y[j];
   }
   for (; i < count; ++i) {
-    Lanes sum{};
+    Sums<W> sum;
     Index j = 0;
-    for (; j + kLanes <= n; j += kLanes) sum += *reinterpret_cast<const Lanes*>(x[i] + j) * *reinterpret_cast<const Lanes*>(y + j);
-    out[i] = total(sum);
+    for (; j + kSums <= n; j += kSums) {
+      Part part[kSums / W];
+      for (Index p = 0; p < kSums / W; ++p) part[p] = Sums<W>::of(y + j + p * W);
+      sum.add(x[i] + j, part);
+    }
+    out[i] = sum.total();
     for (; j < n; ++j) out[i] += x[i][j] * y[j];
   }
+}
+
+PYREGIONS_WIDE void dots_wide(const double* const* x, Index count, const double* y, Index n, double* out) {
+  dots_by<kWideVector>(x, count, y, n, out);
+}
+PYREGIONS_CLONES void dots_narrow(const double* const* x, Index count, const double* y, Index n, double* out) {
+  dots_by<kNarrowVector>(x, count, y, n, out);
+}
+
+}  // namespace
+
+bool has_wide() {
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
+  static const bool wide = __builtin_cpu_supports("avx512f");
+  return wide;
+#else
+  return false;
+#endif
+}
+
+void dots(const double* const* x, Index count, const double* y, Index n, double* out) {
+  if (has_wide()) dots_wide(x, count, y, n, out);
+  else dots_narrow(x, count, y, n, out);
 }
 
 // Four at a time: one pass over y instead of four.

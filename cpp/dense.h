@@ -13,11 +13,19 @@
 // Before a hot loop: compiled once per kind of CPU, the best one chosen at load time.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
 #define PYREGIONS_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#define PYREGIONS_WIDE __attribute__((target("avx512f")))
 #else
 #define PYREGIONS_CLONES
+#define PYREGIONS_WIDE
 #endif
+#define PYREGIONS_INLINE inline __attribute__((always_inline))
 
 namespace pyregions {
+
+// Doubles in a vector that the compiler is told the width of: kWideVector of them where has_wide(), in a function that is
+// PYREGIONS_WIDE. A vector wider than the CPU's is taken apart in memory, and costs more than one that is too narrow.
+constexpr int kNarrowVector = 4, kWideVector = 8;
+bool has_wide();
 
 using Index = std::ptrdiff_t;
 using Vector = std::vector<double>;
