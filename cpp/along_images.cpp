@@ -55,9 +55,12 @@ PYREGIONS_CLONES void along_one(const Sizes& s, Index n, const double* product, 
   for (Index e = 0; e < n; ++e) {
     const double step = s.t * (length[e] * product[e]);
     const double sizes = std::fabs(start[e]) + std::fabs(step);
-    error[e] = (start_error[e] + s.image * per_image[e] + s.way * per_way[e] + s.moved * norm[e] + s.rounded * sizes + s.lost * length[e]) *
-                   s.inflation + s.least;
-    value[e] = start[e] - step;
+    const double off = (start_error[e] + s.image * per_image[e] + s.way * per_way[e] + s.moved * norm[e] + s.rounded * sizes +
+                        s.lost * length[e]) * s.inflation + s.least;
+    const double slack = start[e] - step;
+    const bool told = std::fabs(slack) < kInfinity && off < kInfinity;  // what overflowed claims nothing
+    value[e] = told ? slack : 0.0;
+    error[e] = told ? off : kInfinity;
   }
 }
 }  // namespace
@@ -73,7 +76,7 @@ void AlongImages::slacks(const Step& step, const double* way, const double* x, R
   sizes.lost = std::fabs(step.t) * underflow_ * inflate(4) + underflow(4);
   sizes.rounded = gamma(4);
   sizes.inflation = inflate(16);
-  sizes.least = underflow(16);
+  sizes.least = (std::fabs(step.t) * underflow(4)) * inflate(4) + underflow(16);  // of t (length p), and of the sums
   thread_local Vector value, error;
   value.resize(at(R));
   error.resize(at(R));

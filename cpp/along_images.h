@@ -23,7 +23,8 @@ struct RowImages {
 //   |g_j.y_i - p| <= gamma(K) |w_i| (2 |g_j| |U| + |w_j|) + underflow,
 //   |e_j| <= sqrt(K) A_err_j + u |a_j| + length_j underflow(K)  (the composed row, and its division by length_j),
 //   |d| <= u (|x| + t |y_i|) + underflow(K).
-// |g| <= kLongest is checked. The sum of the first two terms takes three roundings.
+// |g| <= kLongest is checked. The sum of the first two terms takes three roundings, of which length_j p may underflow before it is
+// multiplied by t. What is not finite claims nothing: value 0, error infinite.
 class AlongImages {
  public:
   // Nothing where the frame has other coordinates or bounds, or rows are not of length 1. products: of images.rows with themselves.

@@ -93,9 +93,8 @@ void gemm(bool transpose_a, bool transpose_b, double alpha, const Matrix& a, con
 // The same on raw row-major blocks with leading dimensions (m x k times k x n after op).
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, double alpha, const double* a, Index lda,
           const double* b, Index ldb, double beta, double* c, Index ldc);
-// In single precision, at twice the speed, for searches whose answers are proposals.
-// C = op(A) op(B), all rows contiguous.
 using Floats = std::vector<float>;
+// C = op(A) op(B) in single precision, all rows contiguous: at twice the speed, for searches whose answers are proposals.
 void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const float* a, const float* b, float* c);
 // y = alpha op(A) x + beta y.
 void gemv(bool transpose, double alpha, const Matrix& a, const double* x, double beta, double* y);

@@ -93,8 +93,9 @@ InteriorPoint interior_by_floats(const RowSystem& rows, const Vector& start) {
 // Whether the start is as good as a middle: searches work in coordinates that make up for where it is as long as no wall is
 // closer by very much than most (not in a box, whose own coordinates they keep).
 bool well_inside(const RowSystem& rows, const Vector& start) {
-  constexpr double kClose = 0x1p-16;   // of the median distance
-  constexpr double kCertain = 0x1p6;   // times its bound
+  // Of the median distance: of 768 and 3,072 rows around images the nearest is at 2^-10 to 2^-12 of it, and rays from there find as
+  // many facets as from the middle. Times its bound, so that rays start with some digits.
+  constexpr double kClose = 0x1p-16, kCertain = 0x1p6;
   if (rows.domain().is_box()) return false;
   Matrix one(1, rows.dim());
   std::copy(start.begin(), start.end(), one.data());

@@ -53,7 +53,7 @@ std::vector<Reducer::Hit> Reducer::first_hits(int workers, const Matrix& y, cons
   return hits;
 }
 
-// along: with it ray m goes along the normal of row entry[m].
+// along: with it ray m goes along the image of row entry[m].
 void Reducer::harvest(const Matrix& y, const std::vector<Hit>& hits, const AlongImages* along, const Index* entry) {
   std::vector<Candidate> candidates;
   std::vector<AlongImages::Step> steps;

@@ -1,6 +1,7 @@
 // Slacks along the images of rows, from products of images, against exact arithmetic.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 
 #include "along_images.h"
@@ -24,13 +25,13 @@ Matrix some_metric(Index K, double scale, Generator& generator) {
 
 // At some points along every image the exact slacks lie within the bounds, which are small where nothing is extreme: with the
 // identity, and with metrics of several sizes.
-void check_along(const RowSystem& rows, const Vector& center, bool usual) {
+void check_along(const RowSystem& rows, const Vector& center, bool usual, double metric = 1) {
   const Frame frame = make_frame(rows, center);
   REQUIRE(frame.kind == Frame::Kind::ambient);
   Generator generator(7);
   Matrix one(1, rows.dim());
   std::copy(center.begin(), center.end(), one.data());
-  for (const double size_of_metric : {0.0, 1.0, 0x1p-300, 0x1p300}) {
+  for (const double size_of_metric : {0.0, metric, 0x1p-300, 0x1p300}) {
     RowImages images{size_of_metric > 0 ? some_metric(frame.dim, size_of_metric, generator) : Matrix(), frame.G};
     if (size_of_metric > 0) multiply_right(1, true, images.to_y, images.rows);
     const Matrix products = gram(2, images.rows);
@@ -54,7 +55,10 @@ void check_along(const RowSystem& rows, const Vector& center, bool usual) {
       for (Index j = 0; j < rows.size(); ++j) {
         const ExactRow row = rows.exact_row(j);
         const double value = slacks.value(0, j), error = slacks.error(0, j);
-        if (!std::isfinite(value) || !std::isfinite(error) || !std::isfinite(norm2(x.row(i), x.cols()))) continue;
+        REQUIRE(std::isfinite(value));
+        REQUIRE_FALSE(std::isnan(error));
+        if (!std::isfinite(error)) CHECK(value == 0);  // claims nothing
+        if (!std::isfinite(error) || !std::isfinite(norm2(x.row(i), x.cols()))) continue;
         const Dyadic off = row.b - dot(row.a, DyadicVector(x.row(i), x.cols())) - Dyadic(value);
         CHECK((off.sign() < 0 ? -off : off).compare(Dyadic(error)) <= 0);
         const double size = std::fabs(value) + rows.norm_upper()[at(j)] * (norm2(x.row(i), x.cols()) + norm2(y.row(i), y.cols()));
@@ -85,6 +89,17 @@ TEST_CASE("slacks along images: rows of a polytope, long and short ones") {
     const std::vector<Vector> normals{{scale, 0, 0}, {-1, 0, 0.5}, {0, scale, 1}, {0, -1, 0}, {1, 1, 1}};
     const RowSystem rows = rows_of(polytope(normals, {scale, 1, scale, 1, 0.25}));
     check_along(rows, {0.1, -0.2, 0.05}, scale == 1);
+  }
+}
+
+TEST_CASE("slacks along images: what overflows claims nothing, what underflows is counted") {
+  // Rows so long that length * t * p overflows where the point itself does not; and rows so short that their slopes underflow, in a
+  // cell so thin that t is large.
+  for (const auto& [length, distance, metric] : {std::array<double, 3>{0x1p960, 0x1p130, 0}, {0x1p500, 0x1p600, 0}, {0x1p-880, 0x1p-100, 0x1p-100},
+                                                 {0x1p-865, 0x1p-120, 0x1p-60}, {0x1p-900, 0x1p-10, 0x1p-200}}) {
+    const std::vector<Vector> normals{{1, 0, 0}, {-1, 0, 0}, {length, 0.3 * length, 0x1p-53 * length}, {-length, 0.2 * length, length}, {0, 0.5, 1}};
+    const RowSystem rows = rows_of(polytope(normals, {distance, 1, length, length, 2 * distance}));
+    check_along(rows, {0, 0, 0}, false, metric);
   }
 }
 
