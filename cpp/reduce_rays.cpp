@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "parallel_dense.h"
-#include "pool.h"
 #include "reducer.h"
 
 namespace pyregions::detail {
@@ -44,12 +43,9 @@ void Reducer::offer_bounds(const double* y, Hit& hit) const {
   }
 }
 
-std::vector<Reducer::Hit> Reducer::first_hits(int workers, const Matrix& y, const Matrix& ratios) const {
-  constexpr Index kBlock = 64;
-  std::vector<Hit> hits(s(y.rows()));
-  parallel_for((y.rows() + kBlock - 1) / kBlock, workers, [&](Index block) {
-    for (Index m = block * kBlock; m < std::min(y.rows(), (block + 1) * kBlock); ++m) hits[s(m)] = first_hit(y.row(m), ratios.row(m));
-  });
+std::vector<Reducer::Hit> Reducer::first_hits(const Matrix& y, const Matrix& ratios) const {
+  std::vector<Hit> hits;
+  for (Index m = 0; m < y.rows(); ++m) hits.push_back(first_hit(y.row(m), ratios.row(m)));
   return hits;
 }
 
@@ -79,7 +75,7 @@ void Reducer::harvest_points(const std::vector<const Vector*>& points) {
   Matrix y(static_cast<Index>(points.size()), frame_.dim), ratios(static_cast<Index>(points.size()), frame_.rows());
   for (std::size_t i = 0; i < points.size(); ++i) std::copy(points[i]->begin(), points[i]->end(), y.row(static_cast<Index>(i)));
   gemm(false, true, 1.0, y, polar_, 0.0, ratios);
-  harvest(y, first_hits(1, y, ratios));
+  harvest(y, first_hits(y, ratios));
 }
 
 // The images of rows (see whiten()) are the directions of the rays that most often leave through their own row, and their products

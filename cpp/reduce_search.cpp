@@ -1,4 +1,4 @@
-// Layer 3. Float searches of the reduction: row maxima, least-distance solves, LPs. All proposals; accept()
+// Layer 3. Float searches of the reduction: row maxima, least-distance solves, LPs. All proposals; judge()
 // and prove() decide.
 #include <algorithm>
 #include <cmath>
@@ -206,7 +206,7 @@ std::vector<std::pair<Index, double>> Reducer::settle_with_lp(Index e) {
     Matrix y(1, K), ratios(1, R);
     std::copy(lp.x.begin(), lp.x.end(), y.data());
     gemm(false, true, 1.0, y, polar_, 0.0, ratios);
-    harvest(y, first_hits(1, y, ratios));
+    harvest(y, first_hits(y, ratios));
   }
   std::vector<std::pair<Index, double>> multipliers;
   if (!is_open(e) || lp.status != LpResult::Status::optimal) return multipliers;

@@ -64,7 +64,7 @@ class Reducer {
   double length(Index entry) const;
   Hit first_hit(const double* y, const double* ratios) const;
   void offer_bounds(const double* y, Hit& hit) const;
-  std::vector<Hit> first_hits(int workers, const Matrix& y, const Matrix& ratios) const;
+  std::vector<Hit> first_hits(const Matrix& y, const Matrix& ratios) const;
   // Turns first hits of the rays y into witnesses of open groups (each group once) and verifies them.
   void harvest(const Matrix& y, const std::vector<Hit>& hits, const AlongImages* along = nullptr, const Index* entry = nullptr);
   // Products of the frame's rows with each other, found when asked for; empty where they take too much room.

@@ -239,6 +239,8 @@ TEST_CASE("products of rows, triangular solves and loops over rows on several th
   multiply_right(3, false, lower, product);
   multiply_right(3, true, lower, transposed);
   REQUIRE(invert_lower(inverse));
+  Matrix singular(3, 3);
+  CHECK_FALSE(invert_lower(singular));
   for (Index i = 0; i < n; i += 7) {
     for (Index j = 0; j < n; ++j) {
       CHECK(all(i, j) == doctest::Approx(all(j, i)).epsilon(1e-12));
