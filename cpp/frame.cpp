@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "network_kernels.h"
 #include "parallel_dense.h"
 
 namespace pyregions {
@@ -101,7 +102,7 @@ void add_quotient(const RowSystem& rows, const FirstStage& stage, const Matrix& 
     f.upper_row.push_back(positive ? -1 : u);
     f.bound_length.push_back(stage.length[at(i)]);
   }
-  const Network::Affine deep = net.unit_rows(rows.pattern(), first.pre, 1);
+  const Network::Affine deep = net.unit_rows(rows.pattern(), first.pre, 1, rows.workers());
   const Index base = first.offset + first.width;
   std::vector<Index> general;
   for (Index i = 0; i < deep.A.rows(); ++i)
@@ -115,13 +116,35 @@ void add_quotient(const RowSystem& rows, const FirstStage& stage, const Matrix& 
       f.G(slot, l) = rows.side(global) * deep.A(general[g], stage.units[at(i)] - first.offset) * stage.length[at(i)] / norm;
     }
     add_row(f, global, slot, norm, slack(0, global));
+    f.error.push_back(deep.A_err[at(general[g])]);
+  }
+}
+
+// How far the products of the stored rows with the columns are from what they are meant to be.
+void bound_inverse(const RowSystem& rows, const FirstStage& stage, Network::StageInverse& inverse) {
+  const Index n = inverse.columns.rows(), d = inverse.columns.cols();
+  const Matrix stored = gather_rows(rows.halfspaces().A, stage.units);
+  Matrix products(n, n);
+  gemm(rows.workers(), false, true, 1.0, stored, inverse.columns, 0.0, products);
+  Vector sizes;
+  for (Index k = 0; k < n; ++k) sizes.push_back(norm_up(inverse.columns.row(k), d));
+  inverse.size = norm_up(inverse.columns.data(), n * d);
+  for (Index i = 0; i < n; ++i) {
+    const double own = norm_up(stored.row(i), d), side = rows.side(stage.units[at(i)]);
+    Vector off;
+    for (Index k = 0; k < n; ++k) {
+      const double meant = k == i ? side * stage.length[at(i)] : 0.0;
+      off.push_back(std::fabs(products(i, k) - meant) + gamma(d + 4) * own * sizes[at(k)] + underflow(2 * d));
+    }
+    inverse.off.push_back(norm_up(off.data(), n) * inflate(8));
   }
 }
 
 // (W W^T)^-1 W for the rows at unit length, none where they have no full row rank numerically.
 Network::StageInverse invert_first_stage(const RowSystem& rows, const FirstStage& stage) {
   const Index n = static_cast<Index>(stage.units.size()), d = rows.dim();
-  Network::StageInverse result{stage.units, {}};
+  Network::StageInverse result;
+  result.units = stage.units;
   Matrix w = gather_rows(rows.halfspaces().A, stage.units);
   for (Index i = 0; i < n; ++i) {
     const double s = rows.side(stage.units[at(i)]) / stage.length[at(i)];
@@ -137,6 +160,7 @@ Network::StageInverse invert_first_stage(const RowSystem& rows, const FirstStage
   if (!invert(inverse)) return result;
   result.columns = Matrix(n, d);
   gemm(rows.workers(), false, false, 1.0, inverse, w, 0.0, result.columns);
+  bound_inverse(rows, stage, result);
   return result;
 }
 
@@ -150,6 +174,7 @@ bool first_stage_frame(const RowSystem& rows, const Vector& center, const Matrix
   if (inverse.units != stage.units) throw std::logic_error("the first stage is not the same for all regions");
   f = Frame{};
   f.center = center;
+  f.inverse = &inverse;
   add_quotient(rows, stage, slack, f);
   const Index n = static_cast<Index>(stage.units.size()), d = rows.dim();
   f.lift = Matrix(f.dim, d);

@@ -95,7 +95,7 @@ class Network {
   // Pre-activations of all units of stages >= first_stage in Pattern order. root = 0 is the input. Requires: every path
   // from the input to those units passes through root (is_cut). A row that is structurally zero (no live input) comes
   // out exactly 0 with A_err exactly 0.
-  Affine unit_rows(const Pattern& p, int root = 0, int first_stage = 0) const;
+  Affine unit_rows(const Pattern& p, int root = 0, int first_stage = 0, int workers = 1) const;
   // The same in the coordinates of the input one stage after the other, in the order of their nodes; what no later node needs is
   // let go before the next one is composed.
   void each_stage(const Pattern& p, const std::function<void(int stage, const Affine& rows)>& visit) const;
@@ -106,6 +106,8 @@ class Network {
   struct StageInverse {
     std::vector<Index> units;  // those whose row is not 0
     Matrix columns;            // units x inputs: its columns, for rows of unit length; empty where the rows are dependent
+    Vector off;                // per unit: bound on |a.columns - l e|, a its row as stored, l its length, e the unit vector
+    double size = 0;           // bound on the Frobenius norm of columns
   };
   const StageInverse& first_stage_inverse(const std::function<StageInverse()>& make) const;
   // True when every path from the input to any unit of stages >= first_stage and to the output passes through the node.

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "network_impl.h"
+#include "parallel_dense.h"
 
 namespace pyregions {
 namespace {
@@ -32,6 +33,7 @@ std::vector<Index> all_units(Index width) {
   return result;
 }
 
+// A is left to be written in full.
 Rows make_rows(std::vector<Index> live, Index columns, bool diagonal) {
   Rows rows;
   const std::size_t n = live.size();
@@ -40,7 +42,7 @@ Rows make_rows(std::vector<Index> live, Index columns, bool diagonal) {
   if (diagonal) {
     rows.d.assign(n, 0.0);
   } else {
-    rows.A = Matrix(static_cast<Index>(n), columns);
+    rows.A = Matrix::unset(static_cast<Index>(n), columns);
   }
   rows.c.assign(n, 0.0);
   rows.A_err.assign(n, 0.0);
@@ -77,10 +79,6 @@ void scale_row(const Rows& in, Index r, double s, Rows& out, Index q) {
   out.c[at(q)] = s * in.c[at(r)];
   if (out.diagonal) {
     out.d[at(q)] = s * in.d[at(r)];
-    return;
-  }
-  if (in.diagonal) {
-    out.A(q, in.live[at(r)]) = s * in.d[at(r)];
     return;
   }
   const double* from = in.A.row(r);
@@ -153,6 +151,7 @@ double row_bound(const double* w, const Vector& rho, double inflation, double ti
 // W times diagonal rows: the stored weights column by column, each rounded at most once.
 void dense_of_diagonal(const Rows& in, const Matrix& w, Rows& out) {
   for (Index i = 0; i < w.rows(); ++i) {
+    if (in.count() < w.cols()) std::fill_n(out.A.row(i), out.A.cols(), 0.0);
     double worst = 0;
     for (Index r = 0; r < in.count(); ++r) {
       const Index k = in.live[at(r)];
@@ -167,22 +166,22 @@ void dense_of_diagonal(const Rows& in, const Matrix& w, Rows& out) {
   }
 }
 
-Rows through_dense(const Rows& in, const Matrix& w, Index columns) {
+Rows through_dense(const Rows& in, const Matrix& w, Index columns, int workers) {
   Rows out = make_rows(all_units(w.rows()), columns, false);
   const Index items = in.count() + 2;
   const double gamma_k = gamma(items), inflation = inflate(4 * items), tiny = underflow(2 * items + 4);
   Matrix storage;
   const Matrix& kept = live_columns(w, in.live, storage);
   Vector rho_A(at(in.count())), rho_c(at(in.count()));
-  for (Index r = 0; r < in.count(); ++r) {
+  for_rows(workers, in.count(), in.diagonal ? 1 : columns, [&](Index r) {
     const double size = in.size_of(r), c = std::fabs(in.c[at(r)]);
     rho_A[at(r)] = size == 0 && in.A_err[at(r)] == 0 ? 0 : in.A_err[at(r)] + gamma_k * size + underflow(1);
     rho_c[at(r)] = c == 0 && in.c_err[at(r)] == 0 ? 0 : in.c_err[at(r)] + gamma_k * c + underflow(1);
-  }
+  });
   if (in.diagonal) {
     dense_of_diagonal(in, w, out);
   } else {
-    gemm(false, false, 1.0, kept, in.A, 0.0, out.A);
+    gemm(workers, false, false, 1.0, kept, in.A, 0.0, out.A);
     for (Index i = 0; i < w.rows(); ++i) out.A_err[at(i)] = row_bound(kept.row(i), rho_A, inflation, tiny);
   }
   gemv(false, 1.0, kept, in.c.data(), 0.0, out.c.data());
@@ -207,8 +206,8 @@ void add_rows(Rows& sum, Rows other, Index columns) {
 
 class RowComposer {
  public:
-  RowComposer(const NetworkData& net, const Pattern& p, int root)
-      : net_(net), p_(p), root_(root), columns_(net.node(root).width), rows_(net.nodes.size()) {}
+  RowComposer(const NetworkData& net, const Pattern& p, int root, int workers)
+      : net_(net), p_(p), root_(root), workers_(workers), columns_(net.node(root).width), rows_(net.nodes.size()) {}
 
   Index columns() const { return columns_; }
   // The rows of every node asked for; they stay available through rows().
@@ -239,16 +238,17 @@ class RowComposer {
 
   const Rows& rows(int n) const { return *rows_[static_cast<std::size_t>(n)]; }
 
-  // Writes the rows of a node at `first` of a result that starts out as zeros.
+  // Writes the rows of a node at `first`.
   void write(int n, Network::Affine& out, Index first) const {
     const Rows& from = rows(n);
+    const Index width = net_.node(n).width;
+    if (from.diagonal || from.count() < width) std::fill_n(out.A.row(first), width * columns_, 0.0);
+    for_rows(workers_, from.diagonal ? 0 : from.count(), columns_, [&](Index r) {
+      std::copy_n(from.A.row(r), columns_, out.A.row(first + from.live[at(r)]));
+    });
     for (Index r = 0; r < from.count(); ++r) {
       const Index i = first + from.live[at(r)];
-      if (from.diagonal) {
-        out.A(i, from.live[at(r)]) = from.d[at(r)];
-      } else {
-        std::copy_n(from.A.row(r), columns_, out.A.row(i));
-      }
+      if (from.diagonal) out.A(i, from.live[at(r)]) = from.d[at(r)];
       out.c[at(i)] = from.c[at(r)];
       out.A_err[at(i)] = from.A_err[at(r)];
       out.c_err[at(i)] = from.c_err[at(r)];
@@ -294,23 +294,24 @@ class RowComposer {
   Rows through(const Network::Term& term) const {
     const Rows& in = rows(term.source);
     if (term.map.kind == LinearMap::Kind::diagonal) return through_diagonal(in, term.map.diagonal, columns_);
-    return through_dense(in, term.map.dense, columns_);
+    return through_dense(in, term.map.dense, columns_, workers_);
   }
 
   const NetworkData& net_;
   const Pattern& p_;
-  int root_;
+  int root_, workers_;
   Index columns_;
   std::vector<std::optional<Rows>> rows_;
 };
 
-Network::Affine zero_affine(Index n, Index columns) {
-  return {Matrix(n, columns), Vector(at(n), 0.0), Vector(at(n), 0.0), Vector(at(n), 0.0)};
+// A is left to be written in full.
+Network::Affine make_affine(Index n, Index columns) {
+  return {Matrix::unset(n, columns), Vector(at(n), 0.0), Vector(at(n), 0.0), Vector(at(n), 0.0)};
 }
 
 }  // namespace
 
-Network::Affine Network::unit_rows(const Pattern& p, int root, int first_stage) const {
+Network::Affine Network::unit_rows(const Pattern& p, int root, int first_stage, int workers) const {
   impl_->require_finished();
   impl_->require_pattern(p);
   impl_->require_node(root);
@@ -320,10 +321,10 @@ Network::Affine Network::unit_rows(const Pattern& p, int root, int first_stage) 
   const std::vector<Stage> wanted(impl_->stages.begin() + first_stage, impl_->stages.end());
   std::vector<int> targets;
   for (const Stage& stage : wanted) targets.push_back(stage.pre);
-  RowComposer composer(*impl_, p, root);
+  RowComposer composer(*impl_, p, root, workers);
   composer.compose(targets);
   const Index before = wanted.empty() ? impl_->units : wanted.front().offset;
-  Affine result = zero_affine(impl_->units - before, composer.columns());
+  Affine result = make_affine(impl_->units - before, composer.columns());
   for (const Stage& stage : wanted) composer.write(stage.pre, result, stage.offset - before);
   return result;
 }
@@ -333,11 +334,11 @@ void Network::each_stage(const Pattern& p, const std::function<void(int stage, c
   impl_->require_pattern(p);
   std::vector<int> targets;
   for (const Stage& stage : impl_->stages) targets.push_back(stage.pre);
-  RowComposer composer(*impl_, p, 0);
+  RowComposer composer(*impl_, p, 0, 1);
   composer.compose_in_turn(targets, [&](int n) {
     for (std::size_t s = 0; s < targets.size(); ++s) {  // two stages may hang on one node
       if (targets[s] != n) continue;
-      Affine rows = zero_affine(impl_->node(n).width, composer.columns());
+      Affine rows = make_affine(impl_->node(n).width, composer.columns());
       composer.write(n, rows, 0);
       visit(static_cast<int>(s), rows);
     }
@@ -360,9 +361,9 @@ Network::Affine Network::affine_map(const Pattern& p, int stage, bool after) con
     const Stage& s = impl_->stages[static_cast<std::size_t>(stage)];
     target = after ? s.node : s.pre;
   }
-  RowComposer composer(*impl_, p, 0);
+  RowComposer composer(*impl_, p, 0, 1);
   composer.compose({target});
-  Affine result = zero_affine(impl_->node(target).width, composer.columns());
+  Affine result = make_affine(impl_->node(target).width, composer.columns());
   composer.write(target, result, 0);
   return result;
 }

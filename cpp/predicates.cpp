@@ -53,16 +53,19 @@ const Halfspaces& RowSystem::halfspaces() const {
   if (halfspaces_) return *halfspaces_;
   auto all = std::make_unique<Halfspaces>();
   const Index n = size(), d = dim();
-  all->A = Matrix::unset(n, d);
+  if (units_ == 0 || domain_rows_ > 0) all->A = Matrix::unset(n, d);
   all->b.assign(at(n), 0.0);
   all->A_err.assign(at(n), 0.0);
   all->b_err.assign(at(n), 0.0);
   if (units_ > 0) {
-    const Network::Affine z = network_->unit_rows(pattern_, 0, 0);
+    Network::Affine z = network_->unit_rows(pattern_, 0, 0, workers_);
+    Matrix& to = domain_rows_ > 0 ? all->A : z.A;  // in place where nothing else follows
     for_rows(workers_, units_, d, [&](Index i) {
-      const double s = side(i);
-      for (Index k = 0; k < d; ++k) all->A(i, k) = z.A(i, k) == 0.0 ? 0.0 : s * z.A(i, k);
+      const double s = side(i), *from = z.A.row(i);
+      double* row = to.row(i);
+      for (Index k = 0; k < d; ++k) row[k] = from[k] == 0.0 ? 0.0 : s * from[k];
     });
+    if (domain_rows_ == 0) all->A = std::move(z.A);
     for (Index i = 0; i < units_; ++i) {
       const double s = side(i);
       all->b[at(i)] = z.c[at(i)] == 0.0 ? 0.0 : -s * z.c[at(i)];

@@ -47,10 +47,11 @@ Pricing::Violated Pricing::worst_bound(const Vector& y, double rounding) const {
   const auto offer = [&](Index id, double excess) {
     if (excess > worst.excess && counts(id, excess, rounding)) worst = {id, excess};
   };
-  const bool violated = (problem_.lower && largest_difference(problem_.lower, y.data(), unit_.cols()) > 0) ||
-                        (problem_.upper && largest_difference(y.data(), problem_.upper, unit_.cols()) > 0);
-  for (Index k = 0; k < unit_.cols() && violated && problem_.lower; ++k) offer(unit_.lower_id(k), problem_.lower[k] - y[k]);
-  for (Index k = 0; k < unit_.cols() && violated && problem_.upper; ++k) offer(unit_.upper_id(k), y[k] - problem_.upper[k]);
+  const Index K = unit_.cols();
+  if (problem_.lower && largest_difference(problem_.lower, y.data(), K) > 0)
+    for (Index k = 0; k < K; ++k) offer(unit_.lower_id(k), problem_.lower[k] - y[k]);
+  if (problem_.upper && largest_difference(y.data(), problem_.upper, K) > 0)
+    for (Index k = 0; k < K; ++k) offer(unit_.upper_id(k), y[k] - problem_.upper[k]);
   if (unit_.has_extra()) offer(unit_.extra_id(), violation(unit_.extra_id(), y));
   return worst;
 }

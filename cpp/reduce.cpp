@@ -151,10 +151,11 @@ void Reducer::free_units() {
   std::vector<Index> group_of_row(s(rows_.size()), -1);
   for (std::size_t g = 0; g < groups_.size(); ++g)
     for (const Index row : groups_[g]) group_of_row[s(row)] = static_cast<Index>(g);
+  const Index count = static_cast<Index>(frame_.free_units.size());
+  const FirstStageSlacks* along = options_.certify ? first_stage_slacks(count) : nullptr;
   Matrix one(1, rows_.dim());
   std::copy(frame_.center.begin(), frame_.center.end(), one.data());
   const Matrix slack = rows_.slacks(one).value;
-  const Index count = static_cast<Index>(frame_.free_units.size());
   constexpr Index kBlock = 64;
   const Index blocks = (count + kBlock - 1) / kBlock;
   std::vector<Matrix> points(s(blocks));
@@ -162,19 +163,31 @@ void Reducer::free_units() {
   parallel_for(blocks, options_.workers, [&](Index b) {
     const Index first = b * kBlock, size = std::min(kBlock, count - first);
     Matrix& x = points[s(b)] = Matrix(size, rows_.dim());
+    RowSystem::Slacks slacks{Matrix(size, rows_.size()), Matrix(size, rows_.size())};
     for (Index i = 0; i < size; ++i) {
       const Index u = frame_.free_units[s(first + i)];
+      const double way = 2 * rows_.side(u) * slack(0, u);  // twice that to the wall: as far beyond it as the centre is before it
       std::copy(frame_.center.begin(), frame_.center.end(), x.row(i));
-      // Twice the way to the wall: as far beyond it as the centre is before it.
-      axpy(2 * rows_.side(u) * slack(0, u), frame_.free_lift.row(first + i), x.row(i), rows_.dim());
+      axpy(way, frame_.free_lift.row(first + i), x.row(i), rows_.dim());
+      if (along) along->beyond_free(first + i, way, i, slacks);
     }
     if (!options_.certify) return;
-    const RowSystem::Slacks slacks = rows_.slacks(x, held_.get());
-    for (Index i = 0; i < size; ++i)
-      verdicts[s(first + i)] = judge(group_of_row[s(frame_.free_units[s(first + i)])], slacks.value.row(i), slacks.error.row(i));
+    if (!along) slacks = rows_.slacks(x, held_.get());
+    for (Index i = 0; i < size; ++i) {
+      const Index g = group_of_row[s(frame_.free_units[s(first + i)])];
+      verdicts[s(first + i)] = along ? judge_products(g, slacks, i, x.row(i)) : judge(g, slacks.value.row(i), slacks.error.row(i));
+    }
   });
   for (Index i = 0; i < count; ++i)
     take(group_of_row[s(frame_.free_units[s(i)])], points[s(i / kBlock)].row(i % kBlock), verdicts[s(i)]);
+}
+
+const FirstStageSlacks* Reducer::first_stage_slacks(Index points) {
+  if (first_stage_slacks_) return &*first_stage_slacks_;
+  if (frame_.kind != Frame::Kind::first_stage || points < frame_.dim) return nullptr;
+  Matrix one(1, rows_.dim());
+  std::copy(frame_.center.begin(), frame_.center.end(), one.data());
+  return &first_stage_slacks_.emplace(rows_, frame_, rows_.slacks(one, held_.get()));
 }
 
 // x is a witness of the group, if its slacks said so or exact ones do.
@@ -205,6 +218,15 @@ Reducer::Verdict Reducer::judge(Index group, const double* slack, const double* 
   bool violated = members.size() == 1;
   for (const Index j : members) violated = violated || -slack[j] > error[j];
   return certain && violated ? Verdict::yes : Verdict::unclear;
+}
+
+Reducer::Verdict Reducer::judge_products(Index group, const RowSystem::Slacks& slacks, Index i, const double* x) const {
+  const Verdict verdict = judge(group, slacks.value.row(i), slacks.error.row(i));
+  if (verdict != Verdict::unclear) return verdict;
+  Matrix one(1, rows_.dim());
+  std::copy(x, x + rows_.dim(), one.data());
+  const RowSystem::Slacks forward = rows_.slacks(one, held_.get());
+  return judge(group, forward.value.row(0), forward.error.row(0));
 }
 
 bool Reducer::violates_only(Index group, const std::vector<int>& signs) const {
@@ -241,6 +263,7 @@ void Reducer::verify(const std::vector<Candidate>& candidates, const AlongImages
   }
   constexpr Index kBatch = 32;
   const Index count = static_cast<Index>(candidates.size()), batches = (count + kBatch - 1) / kBatch;
+  const FirstStageSlacks* columns = options_.certify ? first_stage_slacks(count) : nullptr;
   std::vector<Matrix> points(s(batches));
   std::vector<Verdict> verdicts(s(count));
   parallel_for(batches, options_.workers, [&](Index batch) {
@@ -253,11 +276,11 @@ void Reducer::verify(const std::vector<Candidate>& candidates, const AlongImages
     const Matrix& x = points[s(batch)] = frame_.to_x(y);
     if (!options_.certify) return;
     RowSystem::Slacks slacks;
-    if (!along) slacks = rows_.slacks(x, held_.get());
+    if (!along) slacks = columns ? columns->at_points(y) : rows_.slacks(x, held_.get());
     for (Index i = 0; i < size; ++i) {
       if (along) along->slacks(steps[s(first + i)], y.row(i), x.row(i), slacks);
-      const Index row = along ? 0 : i;
-      verdicts[s(first + i)] = judge(candidates[s(first + i)].group, slacks.value.row(row), slacks.error.row(row));
+      const Index g = candidates[s(first + i)].group, row = along ? 0 : i;
+      verdicts[s(first + i)] = along || columns ? judge_products(g, slacks, row, x.row(i)) : judge(g, slacks.value.row(row), slacks.error.row(row));
     }
   });
   for (Index i = 0; i < count; ++i) take(candidates[s(i)].group, points[s(i / kBatch)].row(i % kBatch), verdicts[s(i)]);

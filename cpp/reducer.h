@@ -6,6 +6,7 @@
 
 #include "along_images.h"
 #include "exact_lp.h"
+#include "first_stage_slacks.h"
 #include "projection.h"
 #include "reduce.h"
 
@@ -73,9 +74,13 @@ class Reducer {
   static bool few_enough(const Frame& frame);  // rows, for their products with each other
   // steps: one per candidate, with `along`; else slacks come from forward passes.
   void verify(const std::vector<Candidate>& candidates, const AlongImages* along, const std::vector<AlongImages::Step>& steps);
+  // Null where forward passes are cheaper for so many points, or there is no such frame.
+  const FirstStageSlacks* first_stage_slacks(Index points);
   // Whether slacks with bounds say that a point violates just the rows of a group.
   enum class Verdict : std::uint8_t { unclear, yes, no };
   Verdict judge(Index group, const double* slack, const double* error) const;
+  // The same by slacks at x from products; where these do not tell, by those of a forward pass.
+  Verdict judge_products(Index group, const RowSystem::Slacks& slacks, Index i, const double* x) const;
   void take(Index group, const double* x, Verdict verdict);
   void accept_fine(const Candidate& candidate);  // where the cell is too thin for plain doubles
   bool violates_only(Index group, const std::vector<int>& signs) const;
@@ -85,7 +90,7 @@ class Reducer {
   // The open rows being searched, one per row of the matrices.
   struct Batch {
     std::vector<Index> entry, slot;  // slot: the row of Whitened, or -1 for a bound kept apart
-    Matrix own, w;                   // unit rows in w, current points
+    Matrix own, w, foot;             // unit rows in w, current points, and where the last steps ended without momentum
     Floats products;                 // of the points with all rows, in single precision
     Matrix y;                        // the points' rays in y ...
     std::vector<Hit> hits;           // ... and where they leave
@@ -133,6 +138,7 @@ class Reducer {
   Frame frame_;
   Matrix polar_;                       // R x K; zero rows for entries that stand back for their group
   Vector inverse_;                     // the factors of its rows
+  std::optional<FirstStageSlacks> first_stage_slacks_;
   std::optional<Matrix> products_;
   std::optional<Whitened> white_;
   bool foot_points_shot_ = false;      // the rays along the images of all rows
