@@ -122,6 +122,7 @@ Rows through_hinge(const Rows& in, const Network::Node& node, const Pattern& p, 
 
 Rows through_diagonal(const Rows& in, const Vector& d, Index columns) {
   Rows out = make_rows(all_units(static_cast<Index>(d.size())), columns, in.diagonal);
+  if (in.count() < out.count()) std::fill_n(out.A.data(), out.A.rows() * out.A.cols(), 0.0);
   for (Index r = 0; r < in.count(); ++r) scale_row(in, r, d[at(in.live[at(r)])], out, in.live[at(r)]);
   return out;
 }

@@ -1,6 +1,9 @@
 // Cells of known shape and exact answers about them, for tests of layers 2 to 4.
 #pragma once
 
+#include <doctest/doctest.h>
+
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -54,6 +57,22 @@ inline std::shared_ptr<const Network> share(Network&& net) { return std::make_sh
 inline int exact_slack(const RowSystem& rows, Index j, const Vector& x) {
   const ExactRow row = rows.exact_row(j);
   return row.b.compare(dot(row.a, DyadicVector(x.data(), static_cast<Index>(x.size()))));
+}
+
+// Row i of slacks is within its bounds of the exact slacks at x, which are small against what x and a way of length `way` to it bring
+// about, unless way < 0.
+inline void check_slacks(const RowSystem& rows, const double* x, const RowSystem::Slacks& slacks, Index i, double way) {
+  for (Index j = 0; j < rows.size(); ++j) {
+    const double value = slacks.value(i, j), error = slacks.error(i, j), length = norm2(x, rows.dim());
+    REQUIRE(std::isfinite(value));
+    REQUIRE_FALSE(std::isnan(error));
+    if (!std::isfinite(error)) CHECK(value == 0);  // claims nothing
+    if (!std::isfinite(error) || !std::isfinite(length)) continue;
+    const ExactRow row = rows.exact_row(j);
+    const Dyadic off = row.b - dot(row.a, DyadicVector(x, rows.dim())) - Dyadic(value);
+    CHECK((off.sign() < 0 ? -off : off).compare(Dyadic(error)) <= 0);
+    if (way >= 0) CHECK(error <= 1e-10 * (std::fabs(value) + rows.norm_upper()[at(j)] * (length + way)));
+  }
 }
 
 inline Vector row_vector(const Matrix& m, Index i) { return Vector(m.row(i), m.row(i) + m.cols()); }
