@@ -29,13 +29,11 @@ FirstStageSlacks::FirstStageSlacks(const RowSystem& rows, const Frame& frame, Ro
     const Index unit = std::max(frame.lower_row[at(k)], frame.upper_row[at(k)]);
     omegas.push_back(omega(unit));
     lengths.push_back(frame.bound_length[at(k)]);
-    add_row(unit, rows.side(unit) * lengths.back(), omegas.back());
-    live_.push_back(general_.back()), general_.pop_back();
+    live_.push_back(row_of(unit, rows.side(unit) * lengths.back(), omegas.back()));
   }
   for (const Index unit : frame.free_units) {
     const double length = norm2(rows.halfspaces().A.row(unit), d);
-    add_row(unit, rows.side(unit) * length, omega(unit));
-    free_.push_back(general_.back()), general_.pop_back();
+    free_.push_back(row_of(unit, rows.side(unit) * length, omega(unit)));
   }
   const double all_lengths = norm_up(lengths.data(), K), all_omegas = norm_up(omegas.data(), K);
   for (Index e = 0; e < frame.rows(); ++e) {
@@ -44,15 +42,16 @@ FirstStageSlacks::FirstStageSlacks(const RowSystem& rows, const Frame& frame, Ro
     for (Index k = 0; k < K; ++k)
       sum += (std::fabs(frame.G(e, k)) * length + (1 + length) * underflow(2)) / lengths[at(k)] * omegas[at(k)];
     const double error_of_g = off * (all_lengths + root * all_omegas);
-    add_row(frame.row[at(e)], length, (sum + error_of_g) * inflate(K + 16) + gamma(K + 8) * length * norm_up(frame.G.row(e), K));
+    const double rounded = gamma(K + 8) * length * norm_up(frame.G.row(e), K);
+    general_.push_back(row_of(frame.row[at(e)], length, (sum + error_of_g) * inflate(K + 16) + rounded));
   }
 }
 
-void FirstStageSlacks::add_row(Index row, double length, double per_way) {
+FirstStageSlacks::Row FirstStageSlacks::row_of(Index index, double length, double per_way) const {
   const Index K = frame_.dim;
   const double lost = (1 + std::fabs(length)) * underflow(8 * (K + 1) * (K + 1));
-  general_.push_back({row, center_slack_.value(0, row), center_slack_.error(0, row), length, rows_.norm_upper()[at(row)],
-                      per_way * inflate(8) + lost, lost});
+  return {index, center_slack_.value(0, index), center_slack_.error(0, index), length, rows_.norm_upper()[at(index)],
+          per_way * inflate(8) + lost, lost};
 }
 
 // step: how much the slack falls, as computed.
@@ -61,11 +60,11 @@ void FirstStageSlacks::fill(const Row& row, double step, double way, double move
   const double off = (row.start_error + way * row.per_way + row.norm * moved + gamma(8) * (std::fabs(row.start) + std::fabs(step)) +
                       row.lost) * inflate(16) + underflow(16);
   const bool told = std::fabs(slack) < kInfinity && off < kInfinity;
-  out.value(i, row.row) = told ? slack : 0.0;
-  out.error(i, row.row) = told ? off : kInfinity;
+  out.value(i, row.index) = told ? slack : 0.0;
+  out.error(i, row.index) = told ? off : kInfinity;
 }
 
-void FirstStageSlacks::start(Index i, RowSystem::Slacks& out) const {
+void FirstStageSlacks::copy_start(Index i, RowSystem::Slacks& out) const {
   std::copy_n(center_slack_.value.row(0), rows_.size(), out.value.row(i));
   std::copy_n(center_slack_.error.row(0), rows_.size(), out.error.row(i));
 }
@@ -76,7 +75,7 @@ RowSystem::Slacks FirstStageSlacks::at_points(const Matrix& y) const {
   Matrix products(y.rows(), frame_.rows());
   gemm(false, true, 1.0, y, frame_.G, 0.0, products);
   for (Index i = 0; i < y.rows(); ++i) {
-    start(i, out);
+    copy_start(i, out);
     const double way = norm_up(y.row(i), K);
     const double moved = (gamma(K + 4) * (center_ + way * columns_) + underflow(2 * (K + 1) * d)) * inflate(16);
     for (std::size_t e = 0; e < general_.size(); ++e)
@@ -90,7 +89,7 @@ RowSystem::Slacks FirstStageSlacks::at_points(const Matrix& y) const {
 // free_lift has the columns divided by the lengths, so that the step is t l (1 / l) along the row, to three roundings.
 void FirstStageSlacks::beyond_free(Index free, double t, Index i, RowSystem::Slacks& out) const {
   const Index d = rows_.dim();
-  start(i, out);
+  copy_start(i, out);
   const Row& own = free_[at(free)];
   const double column = norm_up(frame_.free_lift.row(free), d);
   const double way = std::fabs(t) / std::fabs(own.length) * inflate(8) + underflow(4);

@@ -7,14 +7,15 @@
 
 namespace pyregions {
 
-// With C_k the columns of the first stage's inverse, w_u its exact rows (outward at side s_u), a_u what is stored of them, l_u their
-// lengths as computed, and y over the units that are live: x = fl(c + sum y_k C_k) = c + v + d, v = sum y_k C_k exactly, with
+// Let C_k be the columns of the first stage's inverse, w_u the exact outward rows of its units and a_u what is stored of them, l_u
+// their lengths as computed, s_u = +-1 the sides, and y over the units that are live: C_k lets s_k a_k grow by l_k and no other, but for
+// rounding. x = fl(c + sum y_k C_k) = c + v + d, v = sum y_k C_k exactly, with
 //   |d| <= gamma(K + 2) (|c| + |y| |C|) + underflow(K d)                                       (Frobenius norms, any order of summation),
-//   |a_u.v - l_u y_u| <= |y| off_u,  off_u >= |(a_u.C_k - l_u [u = k])_k|                     (the same for all regions of a network),
+//   |a_u.v - s_u l_u y_u| <= |y| off_u,  off_u >= |(a_u.C_k - s_u l_u [u = k])_k|               (the same for all regions of a network),
 //   |w_u.v - s_u l_u y_u| <= |y| omega_u,  omega_u = off_u + sqrt(d) A_err_u |C|.
-// An exact row of a later stage is sum g_u w_u over the live units; of g a float h is known within e in each coefficient, so that
+// An exact row of a later stage is sum g_u s_u w_u over the live units; of g a float h is known within e in each coefficient, so that
 //   |row.v - sum h_u l_u y_u| <= |y| (sum (|h_u| + e) omega_u + e |l|).
-// A frame has G = h l / length to three roundings. Hence slack(x) = slack(c) - length G.y within the above, |row| |d|, and the
+// A frame has G = h l / length to two roundings. Hence slack(x) = slack(c) - length G.y within the above, |row| |d|, and the
 // rounding of K + 4 operations on numbers whose sizes sum up to at most length |G| |y|. One step t along the column of a unit that
 // is not live is the same with |y| = |t|, where only the row of that unit moves. What is not finite claims nothing: value 0, error
 // infinite.
@@ -32,14 +33,14 @@ class FirstStageSlacks {
  private:
   // One row of the cell: that of a general row of the frame or of a first-stage unit.
   struct Row {
-    Index row;
+    Index index;
     double start, start_error, length, norm;
     double per_way;  // what the error grows with |y| by
     double lost;     // underflow, whatever y is
   };
-  void add_row(Index row, double length, double per_way);
+  Row row_of(Index index, double length, double per_way) const;
   void fill(const Row& row, double step, double way, double moved, Index i, RowSystem::Slacks& out) const;
-  void start(Index i, RowSystem::Slacks& out) const;  // rows that nothing moves
+  void copy_start(Index i, RowSystem::Slacks& out) const;  // for rows that nothing moves
 
   const RowSystem& rows_;
   const Frame& frame_;

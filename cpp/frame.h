@@ -25,7 +25,7 @@ struct Frame {
   Vector lower, upper;           // bounds on y, infinite where there is none
   std::vector<Index> lower_row, upper_row;  // their global row index or -1
   Vector bound_length;           // x-length of the row behind a bound: row = bound_length * (+-y_k - bound)
-  Vector error;                  // first_stage: bound on each coefficient of a general row over the live units
+  Vector error;                  // first_stage, quotient: of each general row, bound on its coefficients over the live units
   Matrix lift;                   // first_stage: dim x d, x = center + y lift
   std::vector<Index> free_units; // first_stage: units that are not live
   Matrix free_lift;              // first_stage: one x-direction per free unit, z_u grows by 1, all other z stay

@@ -163,7 +163,8 @@ void Reducer::free_units() {
   parallel_for(blocks, options_.workers, [&](Index b) {
     const Index first = b * kBlock, size = std::min(kBlock, count - first);
     Matrix& x = points[s(b)] = Matrix(size, rows_.dim());
-    RowSystem::Slacks slacks{Matrix(size, rows_.size()), Matrix(size, rows_.size())};
+    RowSystem::Slacks slacks;
+    if (along) slacks = {Matrix::unset(size, rows_.size()), Matrix::unset(size, rows_.size())};
     for (Index i = 0; i < size; ++i) {
       const Index u = frame_.free_units[s(first + i)];
       const double way = 2 * rows_.side(u) * slack(0, u);  // twice that to the wall: as far beyond it as the centre is before it
@@ -279,8 +280,11 @@ void Reducer::verify(const std::vector<Candidate>& candidates, const AlongImages
     if (!along) slacks = columns ? columns->at_points(y) : rows_.slacks(x, held_.get());
     for (Index i = 0; i < size; ++i) {
       if (along) along->slacks(steps[s(first + i)], y.row(i), x.row(i), slacks);
-      const Index g = candidates[s(first + i)].group, row = along ? 0 : i;
-      verdicts[s(first + i)] = along || columns ? judge_products(g, slacks, row, x.row(i)) : judge(g, slacks.value.row(row), slacks.error.row(row));
+      const Index g = candidates[s(first + i)].group;
+      if (along || columns)
+        verdicts[s(first + i)] = judge_products(g, slacks, along ? 0 : i, x.row(i));
+      else
+        verdicts[s(first + i)] = judge(g, slacks.value.row(i), slacks.error.row(i));
     }
   });
   for (Index i = 0; i < count; ++i) take(candidates[s(i)].group, points[s(i / kBatch)].row(i % kBatch), verdicts[s(i)]);

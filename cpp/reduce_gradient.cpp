@@ -11,8 +11,8 @@ namespace pyregions::detail {
 namespace {
 constexpr Index kBatch = 2048;      // open rows searched together: three matrices of so many points
 constexpr Index kTile = 128;        // rows of a batch that one thread takes at a time
-constexpr int kRounds = 48;        // measured: later rounds find less than the least-distance solves cost
-constexpr int kCheck = 6;          // every so many rounds ask whether it pays to go on ...
+constexpr int kRounds = 48;         // measured: later rounds find less than the least-distance solves cost
+constexpr int kCheck = 6;           // every so many rounds ask whether it pays to go on ...
 // ... which it does while a share of kYield over the dimension of the open rows falls, or kMostYield: a round costs as much as
 // the rows times the dimension, a least-distance solve the dimension's cube.
 constexpr double kYield = 15, kMostYield = 0.4;
@@ -72,8 +72,8 @@ PYREGIONS_CLONES float take_excess(const float* free, Index n, float* x) {
   return sum;
 }
 
-// v steps against the gradient to its next foot, and as far again as kMomentum of the way from the last foot, unless that goes up.
-void step(double length, const double* gradient, Index n, double* foot, double* v) {
+// From v against the gradient to the next foot, and on by kMomentum of the way there from the last foot, unless that goes up.
+void advance(double length, const double* gradient, Index n, double* foot, double* v) {
   double up = 0;
   for (Index k = 0; k < n; ++k) {
     const double next = v[k] - length * gradient[k];
@@ -226,7 +226,7 @@ void Reducer::descend(const Whitened& white, Batch& b, Index first, Index last) 
     }
     axpy(-dot(g.data(), own, K), own, g.data(), K);
     const double slope = dot(g.data(), g.data(), K);
-    if (slope > 0) step(size[s(i)] / slope * unit, g.data(), K, b.foot.row(first + i), v);
+    if (slope > 0) advance(size[s(i)] / slope * unit, g.data(), K, b.foot.row(first + i), v);
   }
 }
 

@@ -72,9 +72,9 @@ class Reducer {
   const Matrix& products();
   Matrix row_products(const Frame& frame) const;
   static bool few_enough(const Frame& frame);  // rows, for their products with each other
-  // steps: one per candidate, with `along`; else slacks come from forward passes.
+  // steps: one per candidate, with `along`; else slacks come from the first stage's columns or from forward passes.
   void verify(const std::vector<Candidate>& candidates, const AlongImages* along, const std::vector<AlongImages::Step>& steps);
-  // Null where forward passes are cheaper for so many points, or there is no such frame.
+  // Null where there is no such frame, or so few points are asked for that making it would not pay.
   const FirstStageSlacks* first_stage_slacks(Index points);
   // Whether slacks with bounds say that a point violates just the rows of a group.
   enum class Verdict : std::uint8_t { unclear, yes, no };

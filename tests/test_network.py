@@ -103,6 +103,28 @@ def test_a_general_graph_with_a_residual_and_a_diagonal():
         pr.Network(2, [nodes[0], pr.HingeNode(1, np.full(2, np.nan), np.ones(2)), *nodes[2:]])
 
 
+def test_a_diagonal_map_after_units_without_slope():
+    rng = np.random.default_rng(0)
+    W, b, w = rng.normal(size=(8, 4)), rng.normal(size=8), rng.normal(size=(8, 8))
+    nodes = [
+        pr.AffineNode(((0, W),), b),
+        pr.HingeNode(1, np.zeros(8), np.ones(8)),
+        pr.AffineNode(((2, np.full(8, 2.0)),), np.ones(8)),  # batch normalisation after the hinge
+        pr.AffineNode(((3, w),), np.zeros(8)),
+        pr.HingeNode(4, np.zeros(8), np.ones(8)),
+        pr.AffineNode(((5, np.ones((1, 8))),), np.zeros(1)),
+    ]
+    net = pr.Network(4, nodes)
+    for x in rng.normal(size=(6, 4)):
+        [np.full(n, 7.25) for n in (8, 16, 32, 64, 128)]  # let go: what is not written is no zero then
+        r = net.region(x)
+        live, side = (W @ x + b > 0).astype(float), np.where(r.pattern, -1.0, 1.0)
+        rows = side[:, None] * np.vstack([W, w @ (2 * live[:, None] * W)])
+        np.testing.assert_allclose(r.halfspaces.A, rows, atol=1e-13)
+        assert r.affine_map(x)[0] == pytest.approx(net(x)[0])
+        r.verify()
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
