@@ -41,6 +41,20 @@ RowSystem cell_rows(const std::shared_ptr<const Network>& net, const Vector& poi
   return RowSystem(cell->rows().network_ptr(), cell->rows().pattern(), cell->rows().domain_ptr());
 }
 
+// A second layer and an output behind the hinge `node`, then several regions of the network.
+void check_deeper(Network&& net, int node, Index width, Generator& generator, int regions, bool usual) {
+  const Index inputs = net.inputs();
+  node = net.add_affine({{node, random_dense(width, net.nodes().back().width, generator)}}, random_vector(width, generator));
+  node = add_relu(net, node);
+  net.add_affine({{node, random_dense(2, width, generator)}}, random_vector(2, generator));
+  net.finish();
+  const auto shared = share(std::move(net));
+  for (int region = 0; region < regions; ++region) {
+    const Vector point = random_vector(inputs, generator, 3.0);
+    check_frame(cell_rows(shared, point), point, usual);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("slacks in the first stage: networks at every scale, several regions of each") {
@@ -63,15 +77,7 @@ TEST_CASE("slacks in the first stage: slopes of every sign, diagonal maps, a uni
   int node = net.add_affine({{0, LinearMap::from_dense(std::move(first))}}, random_vector(5, generator));
   node = net.add_affine({{node, LinearMap::from_diagonal({0.3, -1.7, 1, 3, 1})}}, random_vector(5, generator));
   node = net.add_hinge(node, {0.01, -1, 0, 0, 0.1}, {1, 1, 1, 0, -0.7});
-  node = net.add_affine({{node, random_dense(6, 5, generator)}}, random_vector(6, generator));
-  node = add_relu(net, node);
-  net.add_affine({{node, random_dense(2, 6, generator)}}, random_vector(2, generator));
-  net.finish();
-  const auto shared = share(std::move(net));
-  for (int region = 0; region < 8; ++region) {
-    const Vector point = random_vector(6, generator, 3.0);
-    check_frame(cell_rows(shared, point), point, true);
-  }
+  check_deeper(std::move(net), node, 6, generator, 8, true);
 }
 
 TEST_CASE("slacks in the first stage: nearly dependent rows, and rows of very different lengths") {
@@ -83,14 +89,6 @@ TEST_CASE("slacks in the first stage: nearly dependent rows, and rows of very di
       for (Index k = 0; k < 4; ++k) first(1, k) = length * (first(0, k) + apart * first(1, k));
       int node = net.add_affine({{0, LinearMap::from_dense(std::move(first))}}, {0.3, 0.1 * length, -0.2});
       node = add_relu(net, node);
-      node = net.add_affine({{node, random_dense(5, 3, generator)}}, random_vector(5, generator));
-      node = add_relu(net, node);
-      net.add_affine({{node, random_dense(2, 5, generator)}}, random_vector(2, generator));
-      net.finish();
-      const auto shared = share(std::move(net));
-      for (int region = 0; region < 4; ++region) {
-        const Vector point = random_vector(4, generator, 3.0);
-        check_frame(cell_rows(shared, point), point, false);
-      }
+      check_deeper(std::move(net), node, 5, generator, 4, false);
     }
 }
