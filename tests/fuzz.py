@@ -18,19 +18,23 @@ import numpy as np
 import oracle
 from agree import assert_agrees, engine_net
 from oracle import Cell, Net
+from oracle_graph import Graph
 
 import pyregions as pr
 
 PLANS = ["keep"] * 6 + ["copy", "scale", "near", "sum", "common", "no bias", "dead", "constant", "prune"]
-KINDS = ("int", "planted", "float", "zero-bias")
+KINDS = ("int", "planted", "float", "zero-bias", "graph")
+SLOPES = [0.0, 0.0, 0.0, 0.25, 1.0, -1.0, 0.1]
 Layers = list[tuple[np.ndarray, np.ndarray]]
+Drawn = tuple[pr.Network, Net]  # the same network, for the engine and for the oracle
 
 
 @dataclass
 class Question:
     """The region of a point; on a hyperplane with tie="any"."""
 
-    layers: Layers
+    engine: pr.Network
+    net: Net
     bounds: tuple[np.ndarray, np.ndarray] | None
     point: np.ndarray
 
@@ -105,7 +109,54 @@ def planted_layers(rng: np.random.Generator) -> Layers:
     return [(np.ldexp(W, int(s)), np.ldexp(b, int(s))) for (W, b), s in zip(layers, scales, strict=True)]
 
 
+def graph(rng: np.random.Generator) -> Drawn:
+    """Stages of one width with what chains of layers have not: diagonal maps before and after hinges, hinges on the
+    input and two on one node, slopes of any sign, any earlier node added again."""
+    inputs, width = int(rng.integers(2, 5)), int(rng.integers(1, 6))
+    nodes: list[pr.AffineNode | pr.HingeNode] = []
+    widths, whole = [inputs], rng.random() < 0.5
+
+    def numbers(*size: int) -> np.ndarray:
+        return rng.integers(-2, 3, size).astype(float) if whole else rng.normal(size=size)
+
+    def affine(*terms: tuple[int, np.ndarray]) -> int:
+        widths.append(len(terms[0][1]))
+        nodes.append(pr.AffineNode(terms, 0.5 * numbers(widths[-1])))
+        return len(nodes)
+
+    def hinge(source: int) -> int:
+        k = widths[source]
+        plain = rng.random() < 0.6
+        nodes.append(pr.HingeNode(source, np.zeros(k) if plain else rng.choice(SLOPES, k), np.ones(k)))
+        widths.append(k)
+        return len(nodes)
+
+    def into(source: int) -> np.ndarray:
+        """A diagonal where there can be one, or a matrix."""
+        diagonal = widths[source] == width and rng.random() < 0.4
+        return numbers(width) if diagonal else numbers(width, widths[source])
+
+    last = affine((0, numbers(inputs))) if rng.random() < 0.3 else 0  # the input normalised
+    last = affine((last, numbers(width, inputs)))
+    for _ in range(int(rng.integers(1, 4))):
+        sources = [hinge(last)] + ([hinge(last)] if rng.random() < 0.2 else [])
+        if rng.random() < 0.4:
+            sources[0] = affine((sources[0], numbers(width)))
+        if rng.random() < 0.4:
+            sources.append(int(rng.integers(0, len(nodes))))
+        last = affine(*((source, into(source)) for source in sources))
+    affine((last, numbers(int(rng.integers(1, 4)), width)))
+    return pr.Network(inputs, nodes), Graph.from_nodes(inputs, nodes)
+
+
 DRAW = {"int": integer_layers, "planted": planted_layers, "float": float_layers, "zero-bias": unbiased_layers}
+
+
+def network(kind: str, rng: np.random.Generator) -> Drawn:
+    if kind == "graph":
+        return graph(rng)
+    layers = DRAW[kind](rng)
+    return engine_net(layers), Net.from_arrays(layers)
 
 
 def draw_bounds(rng: np.random.Generator, dim: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -123,14 +174,14 @@ def draw_bounds(rng: np.random.Generator, dim: int) -> tuple[np.ndarray, np.ndar
 def questions(kind: str, seed: int) -> list[Question]:
     """A random point, and in half of the cases a point of a lattice, which often lies on hyperplanes or on the box."""
     rng = np.random.default_rng([KINDS.index(kind), seed])
-    layers = DRAW[kind](rng)
-    dim = layers[0][0].shape[1]
+    engine, net = network(kind, rng)
+    dim = net.inputs
     bounds = draw_bounds(rng, dim)
     points = [rng.uniform(-1, 1, dim)]
     if rng.random() < 0.5:
         points.append(rng.integers(-2, 3, dim) / rng.choice([1.0, 2.0, 4.0]))
     low, high = bounds or (-np.inf, np.inf)
-    return [Question(layers, bounds, np.clip(p, low, high)) for p in points]
+    return [Question(engine, net, bounds, np.clip(p, low, high)) for p in points]
 
 
 # ---- how it is checked ----------------------------------------------------------------------------------------------
@@ -148,17 +199,18 @@ def inner_point(bounds: tuple[np.ndarray, np.ndarray]) -> list[Fraction]:
     return found
 
 
-def tie_pattern(net: Net, q: Question) -> list[int]:
+def tie_pattern(q: Question) -> list[int]:
     """Signs at x + e (c - x) + e^2 e_1 + ... + e^(d+1) e_d; in all of R^d the first step is left out."""
     x = agree.point(q.point)
-    steps = [[Fraction(i == k) for i in range(net.inputs)] for k in range(net.inputs)]
+    steps = [[Fraction(i == k) for i in range(q.net.inputs)] for k in range(q.net.inputs)]
     if q.bounds and np.isfinite(q.bounds).any():
         steps.insert(0, [c - v for c, v in zip(inner_point(q.bounds), x, strict=True)])
-    return [int(s > 0) for s in net.signs_along(x, steps)]
+    return [int(s > 0) for s in q.net.signs_along(x, steps)]
 
 
-def region_of(q: Question, engine: pr.Network, net: Net) -> tuple[pr.Region, list[int]]:
+def region_of(q: Question) -> tuple[pr.Region, list[int]]:
     """The engine's region, and the oracle's pattern of it."""
+    engine, net = q.engine, q.net
     domain = pr.Box(*q.bounds) if q.bounds else None
     x = agree.point(q.point)
     ties = net.ties(x)
@@ -173,24 +225,23 @@ def region_of(q: Question, engine: pr.Network, net: Net) -> tuple[pr.Region, lis
         assert {label for label in first if label[0] == first[0][0]} <= named
     else:
         raise AssertionError("a point on a hyperplane was given a region")
-    return engine.region(q.point, domain=domain, tie="any"), tie_pattern(net, q)
+    return engine.region(q.point, domain=domain, tie="any"), tie_pattern(q)
 
 
 def ask(q: Question, rng: np.random.Generator, allow_open: bool) -> None:
     """The region of the point, and the region across one of its facets: everything they say against the oracle."""
-    net, engine = Net.from_arrays(q.layers), engine_net(q.layers)
     rows = oracle.box(*q.bounds) if q.bounds else []
-    region, pattern = region_of(q, engine, net)
-    cell = Cell(net, pattern, rows)
+    region, pattern = region_of(q)
+    cell = Cell(q.net, pattern, rows)
     assert_agrees(region, cell, allow_open)
     neighbors = agree.decided(region.neighbors, allow_open)
     if neighbors:
         across = neighbors[int(rng.integers(len(neighbors)))]
-        assert_agrees(across.region(), Cell(net, [int(v) for v in across.pattern], rows), allow_open)
+        assert_agrees(across.region(), Cell(q.net, [int(v) for v in across.pattern], rows), allow_open)
 
 
 def run_seed(kind: str, seed: int) -> str:
-    """"ok", "undecided", "raised ..." or "WRONG"; what was wrong goes to the standard error stream."""
+    """ "ok", "undecided", "raised ..." or "WRONG"; what was wrong goes to the standard error stream."""
     verdict = "ok"
     for q in questions(kind, seed):
         try:

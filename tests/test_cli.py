@@ -98,9 +98,7 @@ def test_ctrl_c_keeps_finished_networks(tmp_path: Path) -> None:
     # A shell that runs in the background hands down an ignored SIGINT; a terminal does not.
     command = [sys.executable, "-c", "import sys, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
                "from pyregions.cli import main; sys.exit(main(sys.argv[1:]))", *words]  # fmt: skip
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob("networks/*.json")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)

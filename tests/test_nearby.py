@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import agree
 import fuzz
 import numpy as np
-import oracle
 import pytest
 from oracle import Net
 
 import pyregions as pr
 
 NORMS = (1, 2, np.inf)
-KINDS = ("int", "planted", "float", "zero-bias")
 
 
 def small_net() -> pr.Network:
@@ -34,31 +34,22 @@ def squared_distances(net: Net, pattern: list[int], x: list[Fraction], norm: obj
     return found
 
 
-def cases(count: int) -> list[tuple[fuzz.Layers, np.ndarray]]:
-    """Networks of every kind of the fuzz target with one point each, half of them on a lattice."""
-    found = []
+def cases(count: int) -> Iterator[tuple[str, fuzz.Question]]:
+    """Networks of every kind of the fuzz target with one point each, half of them on a lattice; and their names."""
     for seed in range(count):
-        for kind in KINDS:
-            question = fuzz.questions(kind, seed)[-1]
-            found.append((question.layers, question.point))
-    return found
-
-
-def engine_and_oracle(layers: fuzz.Layers, point: np.ndarray) -> tuple[pr.Network, Net, list[int]]:
-    engine, net = agree.engine_net(layers), Net.from_arrays(layers)
-    return engine, net, fuzz.tie_pattern(net, fuzz.Question(layers, None, point))
+        for kind in fuzz.KINDS:
+            yield f"{kind} {seed}", replace(fuzz.questions(kind, seed)[-1], bounds=None)
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_nearest_rows_and_rows_within_are_exact(norm: object) -> None:
     ties = 0
-    for layers, point in cases(60):
-        engine, net, pattern = engine_and_oracle(layers, point)
-        x = agree.point(point)
-        exact = squared_distances(net, pattern, x, norm)
+    for name, question in cases(60):
+        engine, point = question.engine, question.point
+        exact = squared_distances(question.net, fuzz.tie_pattern(question), agree.point(point), norm)
         order = sorted(range(len(exact)), key=lambda u: (exact[u], u))
         near = pr.nearest_rows(engine, point, k=4, norm=norm, tie="any")
-        assert near.units.tolist() == order[:4], (layers, point)
+        assert near.units.tolist() == order[:4], name
         for unit, low, value, high in zip(near.units, near.lower, near.distances, near.upper, strict=True):
             if exact[unit] == float("inf"):
                 assert low == value == high == np.inf
@@ -68,7 +59,7 @@ def test_nearest_rows_and_rows_within_are_exact(norm: object) -> None:
         ties += len(set(exact)) < len(exact)
         for radius in (0.0, 0.5, float(near.distances[0]) if np.isfinite(near.distances[0]) else 1.0):
             expected = sum(v != float("inf") and v <= Fraction(radius) ** 2 for v in exact)
-            assert pr.rows_within(engine, point, radius, norm=norm, tie="any") == expected, (layers, point, radius)
+            assert pr.rows_within(engine, point, radius, norm=norm, tie="any") == expected, (name, radius)
     assert ties > 30  # equal distances occur and are put in the order of units
 
 
@@ -103,8 +94,8 @@ def test_rows_of_is_the_region_s_rows() -> None:
 
 def test_sign_changes_are_exact_at_the_vertices() -> None:
     some = 0
-    for layers, point in cases(40):
-        engine, net = agree.engine_net(layers), Net.from_arrays(layers)
+    for name, question in cases(40):
+        engine, net, point = question.engine, question.net, question.point
         for radius in (0.25, 1.0):
             vertices = []
             for k in range(len(point)):
@@ -117,7 +108,7 @@ def test_sign_changes_are_exact_at_the_vertices() -> None:
                     vertex[k] = far
                     vertices.append([z for stage in net.forward(vertex)[0] for z in stage])
             expected = sum(max(z) > 0 > min(z) for z in zip(*vertices, strict=True))
-            assert pr.sign_changes(engine, point, radius) == expected, (layers, point, radius)
+            assert pr.sign_changes(engine, point, radius) == expected, (name, radius)
             some += expected
     assert some > 100
 
@@ -131,11 +122,10 @@ def test_sign_changes_along_own_directions() -> None:
 
 
 def test_patterns_are_canonical_and_exact() -> None:
-    for layers, point in cases(60):
-        engine, _, pattern = engine_and_oracle(layers, point)
-        found = pr.patterns(engine, np.array([point, point]), tie="any")
-        canonical = oracle.Net.from_arrays(layers).compose(pattern)[0]
-        assert found.unpack().tolist() == [canonical, canonical], (layers, point)
+    for name, question in cases(60):
+        found = pr.patterns(question.engine, np.array([question.point, question.point]), tie="any")
+        canonical = question.net.compose(fuzz.tie_pattern(question))[0]
+        assert found.unpack().tolist() == [canonical, canonical], name
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -1,6 +1,5 @@
 """False and circular claims built by hand are refused by the replay, true ones accepted; its arithmetic is rigorous."""
 
-
 from __future__ import annotations
 
 from fractions import Fraction
