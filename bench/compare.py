@@ -32,7 +32,8 @@ from nets import F64, Layers
 
 import pyregions as pr
 
-SIDE = 0.05  # the box [x - 0.05, x + 0.05] of the issue
+SIDE = 0.05  # the box [x - 0.05, x + 0.05]
+REPEAT = 7  # calls per point where they are short, on either side
 
 
 @dataclass
@@ -77,45 +78,39 @@ def points(dim: int, count: int) -> Iterator[F64]:
     return (rng.normal(size=dim) for _ in range(count))
 
 
+def instances(name: str, count: int) -> Iterator[tuple[Layers, F64]]:
+    """Random points of one network, or the origin of several known polytopes."""
+    if name.startswith("known "):
+        d, rows = map(int, name.removeprefix("known ").split("-"))
+        yield from ((nets.known_polytope(d, rows, seed), np.zeros(d)) for seed in range(count))
+    else:
+        layers = nets.torch_layers(name)
+        yield from ((layers, x) for x in points(len(layers[0][0][0]), count))
+
+
 def our_facets(net: pr.Network, x: F64, domain: pr.Box | None) -> tuple[pr.Region, set[int]]:
     region = net.region(x, domain=domain)
     return region, {row for facet in region.facets for row in facet.rows}
 
 
-def settle(A: F64, b: F64, ours: set[int], theirs: set[int], tested: set[int]) -> str:
-    """Rows on which the two sides differ go to an LP each; ours must be on its side, except within its tolerance."""
-    differing = sorted((ours ^ theirs) & tested)
-    wrong = 0
-    for i in differing[:20]:
-        is_facet, excess = peers.relaxed_row_is_facet(A, b, i)
-        assert abs(excess) <= 1e-6 or is_facet == (i in ours), f"row {i}: LP says {is_facet} by {excess:.1e}"
-        wrong += abs(excess) > 1e-6
-    if not tested:
-        return ""
-    if not differing:
-        return "answers agree"
-    return f"peer differs on {len(differing)} rows, LPs confirm ours on {wrong}, within 1e-6 on the rest"
-
-
 def facet_line(name: str, peer: str, repeat: int, limits: Limits, box: bool) -> Line:
     """Facets of the region of a random normal point, medians over `repeat` points; both sides on the same point."""
-    layers = nets.torch_layers(name)
-    net = pr.Network.from_arrays(layers)
     seconds: list[float] = []
     peer_seconds: list[float] = []
     notes: set[str] = set()
     counts: list[int] = []
     rows = 0
-    for x in points(len(layers[0][0][0]), repeat):
+    for layers, x in instances(name, repeat):
+        net = pr.Network.from_arrays(layers)
         domain = pr.Box(x - SIDE, x + SIDE) if box else None
-        elapsed, (region, ours) = timed(lambda x=x, domain=domain: our_facets(net, x, domain))
+        elapsed, (region, ours) = peers.median_seconds(REPEAT, our_facets, net, x, domain)
         A, b = np.array(region.halfspaces.A), np.array(region.halfspaces.b)
         seconds.append(elapsed)
         counts.append(len(region.facets))
         rows = len(b)
         spent, theirs, tested, note = run_peer(peer, layers, x, A, b, box, limits)
         peer_seconds.append(spent)
-        notes.add("; ".join(part for part in (settle(A, b, ours, theirs, tested), note) if part))
+        notes.add("; ".join(part for part in (peers.settle(A, b, ours, theirs, tested), note) if part))
     domain_name = "box" if box else "R^d"
     return Line(
         f"facets {name}",
@@ -142,7 +137,8 @@ def run_peer(
     if peer == "relucent":
         spent, theirs = peers.within(limits.stop, peers.relucent_facets, layers, x)
     else:
-        spent, theirs = peers.within(limits.stop, {"daqp": peers.daqp_facets, "cddlib": peers.cdd_facets}[peer], A, b)
+        facets = {"daqp": peers.daqp_facets, "cddlib": peers.cdd_facets}[peer]
+        spent, theirs = peers.within(limits.stop, facets, A, b, repeat=REPEAT)
     if theirs is None:
         return spent, set(), set(), f"stopped after {limits.stop:.0f} s: the ratio is larger"
     return spent, theirs, set(range(len(b))), ""
@@ -197,6 +193,8 @@ for _net in ("64-64-64-10", "64-256-256-10", "784-256-256-10"):
         _where = "box" if _box else "free"
         TASKS[f"daqp-{_net}-{_where}"] = (facet_line, _net, "daqp", _box)
         TASKS[f"paper-{_net}-{_where}"] = (facet_line, _net, "paper (N LPs)", _box)
+for _known in ("5-100", "10-200", "20-500", "50-500"):
+    TASKS[f"daqp-known-{_known}"] = (facet_line, f"known {_known}", "daqp", False)
 TASKS["relucent-64-64-64-10"] = (facet_line, "64-64-64-10", "relucent", False)
 TASKS["cddlib-8-32-32-3-free"] = (facet_line, "8-32-32-3", "cddlib", False)
 TASKS["cddlib-8-32-32-3-box"] = (facet_line, "8-32-32-3", "cddlib", True)

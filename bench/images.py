@@ -91,42 +91,48 @@ def facet_line(name: str, net: Any, points: F64, domain: str, width: int) -> str
     )
 
 
-def daqp_lines(name: str, net: Any, x: F64, domain: str, stop: float) -> list[str]:
-    """daqp.minrep on all rows of one region, and on those that are left in the coordinates of the first stage."""
+def daqp_full_line(name: str, net: Any, x: F64, stop: float) -> str:
+    """daqp.minrep on all rows of one region of R^d."""
     pause()
-    own, (_, region) = peers.median_seconds(REPEAT, facets_of, net, x, domain)
+    own, (_, region) = peers.median_seconds(REPEAT, facets_of, net, x, "R^d")
     A, b = np.array(region.halfspaces.A), np.array(region.halfspaces.b)
+    seconds, found = peers.within(stop, peers.daqp_facets, A, b)
     facets = {group[0] for group in region.facets.groups}
-    lines = []
-    for what, (rows, right) in {"full rows": (A, b), "reduced rows": quotient(net, region, A, b)}.items():
-        if rows is None:
-            continue
-        seconds, found = peers.within(stop, peers.daqp_facets, rows, right, repeat=REPEAT)
-        note = "stopped" if found is None else ""
-        if found is not None and what == "full rows":
-            differing = sorted(found ^ facets)
-            assert all(peers.relaxed_row_is_facet(A, b, i)[0] == (i in facets) for i in differing), differing
-            note = f"differs on rows {differing}, LPs confirm ours" if differing else "facets agree"
-        cost = f"{seconds:>9.3f} s, ours {own:.3f} s, ratio {seconds / own:.1f}"
-        lines.append(f"{name:<24}{domain:<6}daqp {what:<13}{cost} {note}")
-    return lines
+    note = "stopped" if found is None else peers.settle(A, b, facets, found, set(range(len(b))))
+    return f"{name:<24}daqp, all rows: {seconds:.3f} s, ours {own:.3f} s, ratio {seconds / own:.1f} (goal 10), {note}"
 
 
-def quotient(net: Any, region: Any, A: F64, b: F64) -> tuple[F64, F64] | tuple[None, None]:
-    """The cell's rows in first-stage coordinates of its live units, z = W x + c, unit rows; R^d only."""
+def daqp_reduced_line(name: str, net: Any, points: F64) -> str:
+    """daqp.minrep given the rows in the coordinates of the first stage, one region of R^d per point."""
+    times, notes = [], set()
+    for x in points:
+        pause()
+        own, (_, region) = peers.median_seconds(REPEAT, facets_of, net, x, "R^d")
+        rows, A, b = quotient(net, region)
+        seconds, found = peers.median_seconds(3, peers.daqp_facets, A, b)
+        times.append((own, seconds))
+        facets = {i for i, row in enumerate(rows) if row in {group[0] for group in region.facets.groups}}
+        notes.add(peers.settle(A, b, facets, found, set(range(len(b)))))
+    ratios = [seconds / own for own, seconds in times]
+    own, seconds = np.median(np.array(times), axis=0)
+    return (
+        f"{name:<24}daqp, our reduced rows, medians of {len(points)} regions: {seconds:.3f} s, ours {own:.3f} s, ratio "
+        f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f}; goal 3), {'; '.join(sorted(notes))}"
+    )
+
+
+def quotient(net: Any, region: Any) -> tuple[list[int], F64, F64]:
+    """The cell's rows in first-stage coordinates of its live units, z = W x + c, as unit rows; which rows those are."""
+    A, b = np.array(region.halfspaces.A), np.array(region.halfspaces.b)
     width = net.units // 3
-    if len(b) != net.units:
-        return None, None
     live = np.flatnonzero(np.asarray(region.pattern[:width]) == 1)
-    W = A[live]
-    deep = A[width:] @ np.linalg.pinv(W)
-    x0 = region.witness
-    slack = b - A @ x0
-    rows = np.vstack([np.eye(len(live)), deep])
-    right = np.concatenate([slack[live], slack[width:]])
-    norms = np.linalg.norm(rows, axis=1)
+    deep = A[width:] @ np.linalg.pinv(A[live])
+    slack = b - A @ region.witness
+    rows = np.concatenate([live, np.arange(width, len(b))])
+    reduced = np.vstack([np.eye(len(live)), deep])
+    norms = np.linalg.norm(reduced, axis=1)
     keep = norms > 0
-    return rows[keep] / norms[keep, None], right[keep] / norms[keep]
+    return rows[keep].tolist(), reduced[keep] / norms[keep, None], slack[rows][keep] / norms[keep]
 
 
 def ball_line(name: str, net: Any, points: F64) -> str:
@@ -249,7 +255,8 @@ def main() -> None:
                 print(*batch_lines(name, net, points, arguments.batch), sep="\n", flush=True)
                 print(*nearby_lines(name, net, points), sep="\n", flush=True)
                 if not arguments.no_peer and peers.installed("daqp"):
-                    print(*daqp_lines(name, net, points[0], "R^d", arguments.stop), sep="\n", flush=True)
+                    print(daqp_full_line(name, net, points[0], arguments.stop), flush=True)
+                    print(daqp_reduced_line(name, net, points[: arguments.points]), flush=True)
 
 
 if __name__ == "__main__":

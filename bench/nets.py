@@ -55,3 +55,19 @@ def box_rows(lower: F64, upper: F64) -> tuple[F64, F64]:
     b = np.empty(2 * d)
     b[0::2], b[1::2] = -lower, upper
     return A, b
+
+
+def known_polytope(d: int, rows: int, seed: int) -> Layers:
+    """One layer whose cell of the origin has so many rows, in random order: half are facets, tangent to the unit
+    sphere, the others convex combinations of d of those, moved out by a tenth."""
+    rng = np.random.default_rng([d, rows, seed])
+    half = rows // 2
+    tangent = rng.normal(size=(half, d))
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    shares = np.zeros((rows - half, half))
+    for row in shares:
+        row[rng.choice(half, size=d, replace=False)] = rng.dirichlet(np.ones(d))
+    A = np.vstack([tangent, shares @ tangent])
+    b = np.concatenate([np.ones(half), np.full(rows - half, 1.1)])
+    order = rng.permutation(rows)
+    return [(-A[order], b[order]), (np.ones((1, rows)), np.zeros(1))]

@@ -68,6 +68,21 @@ def relaxed_row_is_facet(A: F64, b: F64, i: int, bounds: Any = (None, None)) -> 
     return excess > 1e-7, excess  # 1e-7 is HiGHS's own feasibility tolerance: nothing below it means anything
 
 
+def settle(A: F64, b: F64, ours: set[int], theirs: set[int], tested: set[int]) -> str:
+    """Rows on which the two sides differ go to an LP each; ours must be on its side, except within its tolerance."""
+    differing = sorted((ours ^ theirs) & tested)
+    wrong = 0
+    for i in differing[:20]:
+        is_facet, excess = relaxed_row_is_facet(A, b, i)
+        assert abs(excess) <= 1e-6 or is_facet == (i in ours), f"row {i}: LP says {is_facet} by {excess:.1e}"
+        wrong += abs(excess) > 1e-6
+    if not tested:
+        return ""
+    if not differing:
+        return "answers agree"
+    return f"peer differs on {len(differing)} rows, LPs confirm ours on {wrong}, within 1e-6 on the rest"
+
+
 def paper_facets(
     blocks: list[F64], offsets: list[F64], lower: F64 | None, upper: F64 | None, budget: float
 ) -> tuple[dict[int, bool], float, bool]:

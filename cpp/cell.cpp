@@ -243,9 +243,7 @@ const Ball& Cell::ball(int workers) {
 }
 
 Ball Cell::find_ball() {
-  constexpr double kTight = 0x1p-20;  // looser bounds are worth an exact program in few dimensions
   const std::function<const Enclosure&()> enclose = [this]() -> const Enclosure& { return enclosure(); };
-  const auto loose = [](const Ball& b) { return std::isfinite(b.lower) && !(b.upper <= b.lower * (1 + kTight)); };
   const auto floats = [&](bool from_interior) {
     try {
       if (from_interior && thin()) return Ball{};

@@ -7,6 +7,7 @@
 
 #include "exact_rung.h"
 #include "frame_ball.h"
+#include "lp.h"
 #include "slack_sums.h"
 
 namespace pyregions {
@@ -14,9 +15,15 @@ namespace pyregions {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
+constexpr double kFarther = 0x1p30;       // in radii: a wall as far away as this, or farther
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 }  // namespace
+
+bool loose(const Ball& ball) {
+  constexpr double kTight = 0x1p-20;
+  return std::isfinite(ball.lower) && !(ball.upper <= ball.lower * (1 + kTight));
+}
 
 Vector strict_recession(const RowSystem& rows, const Frame& frame, Vector* general, Vector* lower, Vector* upper) {
   // The same program for the recession cone, cut by |v_k| <= 1: r > 0 at the optimum gives a strict direction.
@@ -149,8 +156,9 @@ void take(const RowSystem& rows, const Frame& frame, const BallResult& proposal,
       to_rows(frame, proposal.row_multipliers, proposal.lower_multipliers, proposal.upper_multipliers, !stage);
   const SparseRow proposal_rows = multipliers;
   const auto offer = [&](const SlackSum& sum, Proof proof) {
-    if (!sum.proven || !(sum.weight > 0)) return false;
-    const double upper = std::max(0.0, sum.sum / sum.weight * (1 + 4 * kUnit));
+    const double quotient = sum.sum / sum.weight * (1 + 4 * kUnit);
+    if (!sum.proven || !(sum.weight > 0) || std::isnan(quotient)) return false;
+    const double upper = std::max(0.0, quotient);
     if (!(upper < ball.upper)) return true;
     ball.upper = upper;
     ball.proof = proof;
@@ -161,6 +169,10 @@ void take(const RowSystem& rows, const Frame& frame, const BallResult& proposal,
   };
   if (box) {
     offer(slack_sum_by_box(rows, multipliers, rows.domain().lower, rows.domain().upper), Proof::box);
+    if (ball.lower > 0 && loose(ball)) {
+      rows.tally().refine += 1;
+      offer(refined_slack_sum_by_box(rows, multipliers, rows.domain().lower, rows.domain().upper), Proof::box);
+    }
   } else if (stage) {
     // Rounding can leave an implied multiplier below 0; a little of a combination that makes all of them positive mends
     // that, at a price proportional to it.
@@ -178,6 +190,42 @@ void take(const RowSystem& rows, const Frame& frame, const BallResult& proposal,
     if (ball.proof == Proof::none) offer(slack_sum_by_basis(rows, multipliers), Proof::basis);
     if (ball.proof == Proof::none) bound_exactly(rows, proposal_rows, ball);
   }
+}
+
+// The program from the frame's centre on, in units of a radius, by the simplex method: vertices do not run out of digits as
+// Newton steps do where rows nearly depend on each other.
+BallResult propose_vertex(const Frame& frame, double unit, double largest) {
+  const Index n = frame.rows(), k = frame.dim;
+  Matrix A(n + 2 * k, k + 1);
+  Vector b(at(n + 2 * k), kFarther), c(at(k + 1), 0.0), lower(c.size(), -kInf), upper(c.size(), kInf);
+  std::vector<std::uint8_t> skip(b.size(), 0);
+  for (Index e = 0; e < n; ++e) std::copy(frame.G.row(e), frame.G.row(e) + k, A.row(e));
+  for (Index e = 0; e < n; ++e) b[at(e)] = std::min(frame.h[at(e)] / unit, kFarther);
+  for (Index j = 0; j < 2 * k; ++j) {
+    const double bound = j < k ? -frame.lower[at(j)] : frame.upper[at(j - k)];
+    A(n + j, j % k) = j < k ? -1 : 1;
+    skip[at(n + j)] = !std::isfinite(bound);
+    b[at(n + j)] = std::min(bound / unit, kFarther);
+  }
+  for (Index e = 0; e < A.rows(); ++e) A(e, k) = 1;
+  c.back() = 1;
+  upper.back() = largest / unit;
+  const LpResult lp = maximize_lp(A, b, c, lower, upper, &skip);
+  BallResult found;
+  found.converged = lp.status == LpResult::Status::optimal;
+  if (!found.converged) return found;
+  const auto positive = [&](Index from, Index to) {
+    Vector part(lp.row_duals.begin() + from, lp.row_duals.begin() + to);
+    for (double& v : part) v = std::max(v, 0.0);
+    return part;
+  };
+  found.x.assign(lp.x.begin(), lp.x.end() - 1);
+  for (double& v : found.x) v *= unit;
+  found.r = lp.x.back() * unit;
+  found.row_multipliers = positive(0, n);
+  found.lower_multipliers = positive(n, n + k);
+  found.upper_multipliers = positive(n + k, n + 2 * k);
+  return found;
 }
 
 }  // namespace
@@ -198,6 +246,12 @@ Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::fu
   ball.radius = ball.lower = std::max(0.0, radius_at(rows, interior));
   ball.upper = kInf;
   take(rows, frame, propose_ball(rows, frame), spread, enclosure, ball);
+  if (ball.lower > 0 && std::isfinite(ball.upper) && loose(ball)) {
+    const Frame nearer = make_frame(rows, ball.center);
+    const BallResult vertex = propose_vertex(nearer, ball.lower, 2 * ball.upper);
+    rows.tally().lps += 1;
+    if (vertex.converged) take(rows, nearer, vertex, spread, enclosure, ball);
+  }
   return ball;
 }
 

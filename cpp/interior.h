@@ -34,7 +34,8 @@ struct BallOptions {
   int max_iterations = 60;
   bool until_positive = false;  // stop as soon as x is strictly feasible with r > 0.3 * (upper estimate of r): a centre
 };
-// Cost per iteration: one k x k (or, when cheaper with bounds present, N x N) normal matrix and its Cholesky factor.
+// Cost per iteration: one k x k normal matrix and its Cholesky factor; products with A where every coordinate has a bound and
+// few rows weigh much.
 BallResult inscribed_ball(const BallProblem& problem, const BallOptions& options = {});
 
 }  // namespace pyregions

@@ -47,6 +47,31 @@ SlackSum slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, c
   return w;
 }
 
+SlackSum refined_slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, const Vector& lower, const Vector& upper) {
+  SlackSum w = weigh(rows, multipliers);
+  RowSystem::RefinedRow form;
+  for (const auto& [row, value] : multipliers) form.emplace_back(row, DoubleDouble{-value, 0});
+  const Network::RefinedForm f = rows.refined_form(form);
+  Vector corner(at(rows.dim()));
+  double unclear = 0;  // what the other side can be worth where the sign is open
+  for (Index k = 0; k < rows.dim(); ++k) {
+    const Refined g = f.g[k];
+    corner[at(k)] = g.value.hi > 0 ? upper[at(k)] : lower[at(k)];
+    if (g.sign() == 0) unclear += (std::fabs(g.value.hi) + std::fabs(g.value.lo) + g.radius) * (upper[at(k)] - lower[at(k)]);
+  }
+  RefinedSums total(1, rows.dim() + RefinedSums::kLanes + 1);
+  RefinedVector constant(1);
+  constant.set(0, f.c);
+  total.add_dot(0, corner.data(), total.factors(f.g));
+  total.add_product(0, 1.0, total.factors(constant), 0);
+  const Refined sup = total.finish()[0];
+  const double rest = unclear * (1 + gamma(rows.dim() + 8)) + sup.radius;
+  w.sum = (sup.value.hi + sup.value.lo) + rest;
+  w.sum += (std::fabs(w.sum) + rest) * (8 * kUnit) + underflow(rows.dim() + 8);
+  w.proven = true;
+  return w;
+}
+
 SlackSum slack_sum_by_stage(const RowSystem& rows, const SparseRow& deep, int stage, bool strictly) {
   SlackSum w = weigh(rows, deep);
   const Network::Stage& s = rows.network()->stages()[at(stage)];

@@ -24,7 +24,7 @@ import pyregions as pr
 
 PLANS = ["keep"] * 6 + ["copy", "scale", "near", "sum", "common", "no bias", "dead", "constant", "prune"]
 KINDS = ("int", "planted", "float", "zero-bias", "graph")
-SLOPES = [0.0, 0.0, 0.0, 0.25, 1.0, -1.0, 0.1]
+SLOPES = [0.0, 0.0, 1.0, 1.0, 0.25, -1.0, 0.1]
 Layers = list[tuple[np.ndarray, np.ndarray]]
 Drawn = tuple[pr.Network, Net]  # the same network, for the engine and for the oracle
 
@@ -127,7 +127,8 @@ def graph(rng: np.random.Generator) -> Drawn:
     def hinge(source: int) -> int:
         k = widths[source]
         plain = rng.random() < 0.6
-        nodes.append(pr.HingeNode(source, np.zeros(k) if plain else rng.choice(SLOPES, k), np.ones(k)))
+        low, high = (np.zeros(k), np.ones(k)) if plain else rng.choice(SLOPES, (2, k))
+        nodes.append(pr.HingeNode(source, low, high))
         widths.append(k)
         return len(nodes)
 
@@ -137,6 +138,7 @@ def graph(rng: np.random.Generator) -> Drawn:
         return numbers(width) if diagonal else numbers(width, widths[source])
 
     last = affine((0, numbers(inputs))) if rng.random() < 0.3 else 0  # the input normalised
+    last = hinge(last) if rng.random() < 0.15 else last
     last = affine((last, numbers(width, inputs)))
     for _ in range(int(rng.integers(1, 4))):
         sources = [hinge(last)] + ([hinge(last)] if rng.random() < 0.2 else [])

@@ -126,6 +126,25 @@ def test_chebyshev(problem):
         assert (A @ center + low * norms <= b + 2.0**-40).all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_balls_of_nearly_dependent_rows(seed):
+    """A first layer of rank 3 but for 1e-8, every other one with rows of sizes from 1e-6 to 1e6."""
+    rng = np.random.default_rng(seed)
+    W = rng.normal(size=(150, 3)) @ rng.normal(size=(3, 140)) / 12 + 1e-8 * rng.normal(size=(150, 140))
+    if seed % 2:
+        W *= 10.0 ** rng.integers(-6, 7, (150, 1))
+    second = rng.normal(size=(20, 150)) / 12, 0.3 * rng.normal(size=20)
+    net = pr.Network.from_arrays([(W, 0.3 * rng.normal(size=150)), second, (np.ones((1, 20)), np.zeros(1))])
+    region = net.region(rng.random(140), domain=pr.Box(0, 1))
+    low, high = region.chebyshev.radius_bounds
+    assert high - low <= 1e-6 * high
+    assert region.verify().counts["chebyshev"] == 1
+    norms = np.linalg.norm(region.halfspaces.A, axis=1)
+    A, b = region.halfspaces.A / norms[:, None], region.halfspaces.b / norms
+    radius = optimum(np.eye(141)[140], np.column_stack([A, np.ones(len(b))]), b)
+    assert low - 1e-6 <= radius <= high + 1e-6
+
+
 def test_maximize(problem):
     layers, x, domain, region = problem
     A, b, _, _ = rows_of(layers, x, domain)

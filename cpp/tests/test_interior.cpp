@@ -8,6 +8,7 @@
 
 #include "interior.h"
 #include "lp.h"
+#include "normal_equations.h"
 
 using namespace pyregions;
 
@@ -118,15 +119,56 @@ TEST_CASE("random polytopes: duality and the radius of the linear program") {
   }
 }
 
-TEST_CASE("more coordinates than rows use the low-rank form and agree as well") {
+TEST_CASE("rows beside many bounds agree as well") {
   std::mt19937_64 random(2);
-  for (int trial = 0; trial < 15; ++trial) {
-    Instance p = random_instance(random, trial % 4, 20, 60, true);
+  for (int trial = 0; trial < 24; ++trial) {
+    const Index n = 1 + static_cast<Index>(random() % 160), k = 128 + static_cast<Index>(random() % 20);
+    Instance p = random_instance(random, trial % 4, n, k, true);
     CAPTURE(trial);
     const BallResult r = solve(p);
     check(p, r);
     CHECK(std::fabs(r.r - radius_by_lp(p)) < 1e-7);
   }
+}
+
+TEST_CASE("the normal equations are solved whatever the weights") {
+  std::mt19937_64 random(3);
+  std::normal_distribution<double> normal;
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  int factored = 0, found_by_gradients = 0;
+  for (int trial = 0; trial < 60; ++trial) {
+    const Index n = 1 + static_cast<Index>(random() % 200), k = trial % 3 ? 130 : 10;
+    Instance p = random_instance(random, trial % 4, n, k, true);
+    for (Index i = n / 2; trial % 2 && i < n; ++i) {  // nearly dependent
+      for (Index j = 0; j < k; ++j) p.A(i, j) = p.A(i - n / 2, j) + 1e-6 * normal(random);
+      p.ball.norms[i] = norm2(p.A.row(i), k);
+    }
+    p.ball.A = &p.A;
+    NormalEquations system(p.ball);
+    const double span = trial % 5 * 2;  // weights of up to 10^+-8
+    Vector weights, wanted, image, right, found, back;
+    for (std::size_t i = 0; i < system.rhs().size(); ++i) weights.push_back(std::pow(10.0, span * uniform(random)));
+    for (Index j = 0; j <= k; ++j) wanted.push_back(normal(random));
+    const auto apply = [&](const Vector& z, Vector& out) {
+      system.multiply(z, image);
+      for (std::size_t i = 0; i < image.size(); ++i) image[i] *= weights[i];
+      system.multiply_transposed(image, out);
+    };
+    apply(wanted, right);
+    REQUIRE(system.factor(weights, 0.0));
+    system.solve(right, found);
+    (system.low_rank() ? found_by_gradients : factored) += 1;
+    apply(found, back);
+    double left = 0, size = 0;
+    for (Index j = 0; j <= k; ++j) {
+      left = std::max(left, std::fabs(back[j] - right[j]));
+      size = std::max(size, std::fabs(right[j]));
+    }
+    CAPTURE(trial);
+    CHECK(left <= 0x1p-19 * size);
+  }
+  CHECK(factored > 10);
+  CHECK(found_by_gradients > 10);
 }
 
 TEST_CASE("the square, a slab, an empty interior and a single point") {
