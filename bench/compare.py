@@ -90,7 +90,7 @@ def instances(name: str, count: int) -> Iterator[tuple[Layers, F64]]:
 
 def our_facets(net: pr.Network, x: F64, domain: pr.Box | None) -> tuple[pr.Region, set[int]]:
     region = net.region(x, domain=domain)
-    return region, {row for facet in region.facets for row in facet.rows}
+    return region, {row for group in region.facets.groups for row in group}
 
 
 def facet_line(name: str, peer: str, repeat: int, limits: Limits, box: bool) -> Line:
