@@ -1,4 +1,5 @@
-// Layer 3. The largest inscribed ball: the interior-point method proposes, forms prove.
+// Layer 3. The largest inscribed ball: the interior-point method proposes, where it runs out of digits the simplex method;
+// forms prove.
 #include "chebyshev.h"
 
 #include <algorithm>
@@ -15,13 +16,12 @@ namespace pyregions {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kFarther = 0x1p30;       // in radii: a wall as far away as this, or farther
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 }  // namespace
 
 bool loose(const Ball& ball) {
-  constexpr double kTight = 0x1p-20;
+  constexpr double kTight = 0x1p-20;  // 1e-6, what Ball promises wherever it can
   return std::isfinite(ball.lower) && !(ball.upper <= ball.lower * (1 + kTight));
 }
 
@@ -155,62 +155,65 @@ void take(const RowSystem& rows, const Frame& frame, const BallResult& proposal,
   SparseRow multipliers =
       to_rows(frame, proposal.row_multipliers, proposal.lower_multipliers, proposal.upper_multipliers, !stage);
   const SparseRow proposal_rows = multipliers;
-  const auto offer = [&](const SlackSum& sum, Proof proof) {
-    const double quotient = sum.sum / sum.weight * (1 + 4 * kUnit);
-    if (!sum.proven || !(sum.weight > 0) || std::isnan(quotient)) return false;
-    const double upper = std::max(0.0, quotient);
+  const auto offer = [&](const SlackSum& sum, Proof proof, long& rung) {
+    const double quotient = sum.sum / sum.weight;
+    if (!sum.proven || !(sum.weight > 0) || !std::isfinite(sum.weight) || std::isnan(quotient)) return false;
+    const double upper = std::max(0.0, std::nextafter(quotient * (1 + 4 * kUnit), kInf));
     if (!(upper < ball.upper)) return true;
     ball.upper = upper;
     ball.proof = proof;
     ball.stage = proof == Proof::stage ? 0 : -1;
     ball.multipliers = multipliers;
-    rows.tally().triage += 1;
+    rung += 1;
     return true;
   };
+  Tally& tally = rows.tally();
   if (box) {
-    offer(slack_sum_by_box(rows, multipliers, rows.domain().lower, rows.domain().upper), Proof::box);
-    if (ball.lower > 0 && loose(ball)) {
-      rows.tally().refine += 1;
-      offer(refined_slack_sum_by_box(rows, multipliers, rows.domain().lower, rows.domain().upper), Proof::box);
-    }
+    const Vector &low = rows.domain().lower, &high = rows.domain().upper;
+    offer(slack_sum_by_box(rows, multipliers, low, high), Proof::box, tally.triage);
+    if (ball.lower > 0 && loose(ball)) offer(refined_slack_sum_by_box(rows, multipliers, low, high), Proof::box, tally.refine);
   } else if (stage) {
     // Rounding can leave an implied multiplier below 0; a little of a combination that makes all of them positive mends
     // that, at a price proportional to it.
-    bool done = offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
+    bool done = offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage, tally.triage);
     for (double share = 0x1p-44; !done && share <= 0x1p-16; share *= 0x1p4) {
       Vector mixed = proposal.row_multipliers;
       for (std::size_t e = 0; e < mixed.size(); ++e)
-        mixed[e] = std::max(0.0, mixed[e]) + share * std::max(0.0, spread[e]);
+        mixed[e] = std::max(0.0, mixed[e]) + (e < spread.size() ? share * std::max(0.0, spread[e]) : 0.0);
       multipliers = to_rows(frame, mixed, {}, {}, false);
-      done = offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage);
+      done = offer(slack_sum_by_stage(rows, multipliers, 0, false), Proof::stage, tally.triage);
     }
   } else {
     if (enclosure && enclosure().finite())
-      offer(slack_sum_by_box(rows, multipliers, enclosure().lower, enclosure().upper), Proof::bounded);
-    if (ball.proof == Proof::none) offer(slack_sum_by_basis(rows, multipliers), Proof::basis);
+      offer(slack_sum_by_box(rows, multipliers, enclosure().lower, enclosure().upper), Proof::bounded, tally.triage);
+    if (ball.proof == Proof::none) offer(slack_sum_by_basis(rows, multipliers), Proof::basis, tally.triage);
     if (ball.proof == Proof::none) bound_exactly(rows, proposal_rows, ball);
   }
 }
 
 // The program from the frame's centre on, in units of a radius, by the simplex method: vertices do not run out of digits as
-// Newton steps do where rows nearly depend on each other.
+// Newton steps do where rows nearly depend on each other. None of these decides anything.
 BallResult propose_vertex(const Frame& frame, double unit, double largest) {
+  constexpr double kFarthest = 0x1p30;  // units: walls beyond are moved here, so that HiGHS's absolute tolerances mean something
+  constexpr double kSeconds = 20;       // of the time it may take; 784 inputs and 768 rows took up to 5
   const Index n = frame.rows(), k = frame.dim;
   Matrix A(n + 2 * k, k + 1);
-  Vector b(at(n + 2 * k), kFarther), c(at(k + 1), 0.0), lower(c.size(), -kInf), upper(c.size(), kInf);
+  Vector b(at(n + 2 * k), kFarthest), c(at(k + 1), 0.0), lower(c.size(), -kInf), upper(c.size(), kInf);
   std::vector<std::uint8_t> skip(b.size(), 0);
   for (Index e = 0; e < n; ++e) std::copy(frame.G.row(e), frame.G.row(e) + k, A.row(e));
-  for (Index e = 0; e < n; ++e) b[at(e)] = std::min(frame.h[at(e)] / unit, kFarther);
+  for (Index e = 0; e < n; ++e) b[at(e)] = std::min(frame.h[at(e)] / unit, kFarthest);
   for (Index j = 0; j < 2 * k; ++j) {
     const double bound = j < k ? -frame.lower[at(j)] : frame.upper[at(j - k)];
     A(n + j, j % k) = j < k ? -1 : 1;
     skip[at(n + j)] = !std::isfinite(bound);
-    b[at(n + j)] = std::min(bound / unit, kFarther);
+    b[at(n + j)] = std::min(bound / unit, kFarthest);
   }
   for (Index e = 0; e < A.rows(); ++e) A(e, k) = 1;
   c.back() = 1;
   upper.back() = largest / unit;
-  const LpResult lp = maximize_lp(A, b, c, lower, upper, &skip);
+  LpOptions options;
+  options.time_limit = kSeconds;
+  const LpResult lp = maximize_lp(A, b, c, lower, upper, &skip, options);
   BallResult found;
   found.converged = lp.status == LpResult::Status::optimal;
   if (!found.converged) return found;
@@ -246,11 +249,13 @@ Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::fu
   ball.radius = ball.lower = std::max(0.0, radius_at(rows, interior));
   ball.upper = kInf;
   take(rows, frame, propose_ball(rows, frame), spread, enclosure, ball);
-  if (ball.lower > 0 && std::isfinite(ball.upper) && loose(ball)) {
+  if (!(ball.lower > 0) || !std::isfinite(ball.upper) || !loose(ball)) return ball;
+  try {
     const Frame nearer = make_frame(rows, ball.center);
-    const BallResult vertex = propose_vertex(nearer, ball.lower, 2 * ball.upper);
     rows.tally().lps += 1;
+    const BallResult vertex = propose_vertex(nearer, ball.lower, 2 * ball.upper);
     if (vertex.converged) take(rows, nearer, vertex, spread, enclosure, ball);
+  } catch (const UndecidedError&) {  // numbers beyond the range of doubles: what was proven stands
   }
   return ball;
 }

@@ -20,7 +20,7 @@ struct Ball {
   std::vector<Integer> exact_direction = {};  // Proof::exact: the same in integers, or
   Combination exact = {};                     // a vanishing combination of rows that bounds the radius
 };
-// Whether the bounds of a finite radius are farther apart than was asked for: looser ones are worth another method.
+// Whether the bounds of a finite radius are farther apart than 2^-20 of it: such are worth another method.
 bool loose(const Ball& ball);
 // Requires: interior strictly inside, or in a box any point (then lower may be 0). enclosure as in ReduceOptions.
 Ball inscribed_ball(const RowSystem& rows, const Vector& interior, const std::function<const Enclosure&()>& enclosure);

@@ -18,7 +18,8 @@ SparseRow negated(SparseRow form) {
 SlackSum weigh(const RowSystem& rows, const SparseRow& multipliers) {
   SlackSum w;
   for (const auto& [row, value] : multipliers) w.weight += value * rows.norm_lower()[at(row)];
-  w.weight *= 1 - gamma(static_cast<Index>(multipliers.size()) + 4);
+  const Index terms = static_cast<Index>(multipliers.size());
+  w.weight = std::max(0.0, w.weight * (1 - gamma(terms + 4)) - underflow(terms));
   return w;
 }
 
@@ -47,27 +48,33 @@ SlackSum slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, c
   return w;
 }
 
-SlackSum refined_slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, const Vector& lower, const Vector& upper) {
+// The form's value at the corner where its gradient, as far as it is known, is largest; where the sign of a coordinate is open, its
+// true value is at most |g| + radius, and the other side is worth no more than that times the width.
+SlackSum refined_slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, const Vector& lower,
+                                  const Vector& upper) {
   SlackSum w = weigh(rows, multipliers);
   RowSystem::RefinedRow form;
   for (const auto& [row, value] : multipliers) form.emplace_back(row, DoubleDouble{-value, 0});
   const Network::RefinedForm f = rows.refined_form(form);
-  Vector corner(at(rows.dim()));
-  double unclear = 0;  // what the other side can be worth where the sign is open
-  for (Index k = 0; k < rows.dim(); ++k) {
+  const Index d = rows.dim();
+  Vector corner(at(d));
+  double unclear = 0;
+  for (Index k = 0; k < d; ++k) {
     const Refined g = f.g[k];
     corner[at(k)] = g.value.hi > 0 ? upper[at(k)] : lower[at(k)];
-    if (g.sign() == 0) unclear += (std::fabs(g.value.hi) + std::fabs(g.value.lo) + g.radius) * (upper[at(k)] - lower[at(k)]);
+    if (g.sign() == 0 && !g.exact_zero())
+      unclear += (std::fabs(g.value.hi) + std::fabs(g.value.lo) + g.radius) * (upper[at(k)] - lower[at(k)]);
   }
-  RefinedSums total(1, rows.dim() + RefinedSums::kLanes + 1);
+  RefinedSums total(1, d + RefinedSums::kLanes + 1);
   RefinedVector constant(1);
   constant.set(0, f.c);
   total.add_dot(0, corner.data(), total.factors(f.g));
   total.add_product(0, 1.0, total.factors(constant), 0);
   const Refined sup = total.finish()[0];
-  const double rest = unclear * (1 + gamma(rows.dim() + 8)) + sup.radius;
+  // d terms of three roundings each, and their sum; then hi + lo, rest and the last additions: five more, and as many underflows.
+  const double rest = unclear * (1 + gamma(d + 4)) + sup.radius;
   w.sum = (sup.value.hi + sup.value.lo) + rest;
-  w.sum += (std::fabs(w.sum) + rest) * (8 * kUnit) + underflow(rows.dim() + 8);
+  w.sum += (std::fabs(w.sum) + rest) * (8 * kUnit) + underflow(d + 8);
   w.proven = true;
   return w;
 }

@@ -16,7 +16,8 @@ struct SlackSum {
 };
 SlackSum slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, const Vector& lower, const Vector& upper);
 // The same in double-double, straight from the weights: for rows whose rounding is beyond what the sum comes to.
-SlackSum refined_slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, const Vector& lower, const Vector& upper);
+SlackSum refined_slack_sum_by_box(const RowSystem& rows, const SparseRow& multipliers, const Vector& lower,
+                                  const Vector& upper);
 // The implied multipliers of the stage's own rows are s_k mu_k; each must be proven nonnegative (or positive).
 SlackSum slack_sum_by_stage(const RowSystem& rows, const SparseRow& deep, int stage, bool strictly);
 // d rows B and one more row t with -a_t = sum lambda_j a_j, lambda > 0 enclosed: then the sum of slacks is constant. The

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "make_cells.h"
+#include "random_networks.h"
+#include "slack_sums.h"
 
 using namespace pyregions;
 using namespace pyregions::testing;
@@ -159,4 +161,61 @@ TEST_CASE("a skip connection around the first units keeps an inactive one in pla
   CHECK(cell->facets(1).groups == std::vector<std::vector<Index>>{{0}, {1}, {2}, {3}});
   CHECK(cell->ball().upper >= 0.5);
   CHECK(cell->ball().lower <= 0.5);
+}
+
+namespace {
+
+// The supremum of sum lambda_j slack_j over the box, exactly.
+Dyadic exact_slack_sum(const RowSystem& rows, const SparseRow& multipliers) {
+  std::vector<Dyadic> slope(at(rows.dim()));
+  Dyadic sum;
+  for (const auto& [row, value] : multipliers) {
+    const ExactRow r = rows.exact_row(row);
+    sum = sum + Dyadic(value) * r.b;
+    for (Index k = 0; k < rows.dim(); ++k) slope[at(k)] = slope[at(k)] - Dyadic(value) * r.a[k];
+  }
+  for (Index k = 0; k < rows.dim(); ++k) {
+    const Dyadic& g = slope[at(k)];
+    const Domain& box = rows.domain();
+    sum = sum + g * Dyadic(g.sign() > 0 ? box.upper[at(k)] : box.lower[at(k)]);
+  }
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("sums of slacks over a box are no less than the exact ones, and in double-double hardly more") {
+  Generator generator(9);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  int nearer = 0;
+  for (int trial = 0; trial < 200; ++trial) {
+    const auto net = share(mlp({4, 9, 7, 2}, generator, true, std::ldexp(1.0, trial % 3 * 20)));
+    const double side = std::ldexp(1.0, -(trial % 5) * 8);
+    const Vector x = random_vector(4, generator);
+    Vector lower = x, upper = x;
+    for (double& v : lower) v -= side * uniform(generator);
+    for (double& v : upper) v += side * uniform(generator);
+    const auto cell = cell_at(net, x, std::make_shared<const Domain>(Domain::box(lower, upper)), true);
+    const RowSystem& rows = cell->rows();
+    SparseRow multipliers;
+    for (Index j = 0; j < rows.size(); ++j)
+      if (generator() % 2) multipliers.emplace_back(j, uniform(generator) * std::pow(10.0, 8 * uniform(generator)));
+    if (trial % 2) {  // what units leave of the gradient goes to the bounds, so that the sum nearly cancels
+      const Halfspaces& all = rows.halfspaces();
+      Vector g(4, 0.0);
+      while (!multipliers.empty() && multipliers.back().first >= rows.units()) multipliers.pop_back();
+      for (const auto& [row, value] : multipliers) axpy(value, all.A.row(row), g.data(), 4);
+      for (Index k = 0; k < 4; ++k)
+        multipliers.emplace_back(rows.units() + 2 * k + (g[at(k)] > 0 ? 0 : 1), std::fabs(g[at(k)]));
+    }
+    const Dyadic exact = exact_slack_sum(rows, multipliers);
+    const SlackSum plain = slack_sum_by_box(rows, multipliers, lower, upper);
+    const SlackSum fine = refined_slack_sum_by_box(rows, multipliers, lower, upper);
+    CAPTURE(trial);
+    CHECK(Dyadic(plain.sum).compare(exact) >= 0);
+    CHECK(Dyadic(fine.sum).compare(exact) >= 0);
+    CHECK((Dyadic(fine.sum) - exact).to_double() <= 0x1p-40 * std::fabs(exact.to_double()));
+    nearer += (Dyadic(plain.sum) - exact).to_double() > 8 * (Dyadic(fine.sum) - exact).to_double();
+  }
+  CHECK(nearer > 50);
 }
