@@ -10,6 +10,7 @@ import numpy as np
 import oracle
 import splitter
 from agree import engine_net
+from exact_lp import dot
 from oracle import Net
 
 import pyregions as pr
@@ -218,3 +219,14 @@ def packed(found: pr.RegionComplex) -> set[bytes]:
     rows = [bytes(row) for row in found.packed_patterns]
     assert len(set(rows)) == len(rows)
     return set(rows)
+
+
+def assert_same_regions(case: Case) -> None:
+    """The engine's regions are the splitter's, each once, with a witness inside and the right boundedness."""
+    found, leaves = case.complex, {leaf.pattern: leaf for leaf in case.leaves}
+    patterns = [tuple(map(int, row)) for row in found.patterns]
+    assert len(set(patterns)) == len(patterns) == len(found) and found.complete
+    assert set(patterns) == set(leaves)
+    for pattern, x in zip(patterns, found.witnesses):
+        if np.isfinite(x).all():
+            assert all(dot(k[:-1], list(map(splitter.Fraction, x.tolist()))) < k[-1] for k in leaves[pattern].keys)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from math import comb
 
 import cell_cases
@@ -11,14 +10,11 @@ import oracle
 import pytest
 import splitter
 from agree import engine_net
-from cell_cases import Case
+from cell_cases import Case, assert_same_regions
 from corpus_cases import load
-from exact_lp import dot
 from oracle import Net
 
 import pyregions as pr
-from pyregions import _core
-from pyregions.enumeration import domain_rows
 
 nn = pytest.importorskip("torch.nn")
 torch = pytest.importorskip("torch")
@@ -34,17 +30,6 @@ def torch_net(widths, single):
     for m, n in zip(widths, widths[1:]):
         parts += [nn.Linear(m, n) if single else nn.Linear(m, n, dtype=torch.float64), nn.ReLU()]
     return pr.from_torch(nn.Sequential(*parts[:-1]).double(), input_shape=widths[0])
-
-
-def assert_same_regions(case: Case) -> None:
-    """The engine's regions are the splitter's, each once, with a witness inside and the right boundedness."""
-    found, leaves = case.complex, {leaf.pattern: leaf for leaf in case.leaves}
-    patterns = [tuple(map(int, row)) for row in found.patterns]
-    assert len(set(patterns)) == len(patterns) == len(found) and found.complete
-    assert set(patterns) == set(leaves)
-    for pattern, x in zip(patterns, found.witnesses):
-        if np.isfinite(x).all():
-            assert all(dot(k[:-1], list(map(splitter.Fraction, x.tolist()))) < k[-1] for k in leaves[pattern].keys)
 
 
 def arrangement(rng, count, dim, bias=True):
@@ -311,181 +296,6 @@ def test_trained_network_with_three_hidden_layers():
     assert_same_regions(case)
     searched = pr.search_regions(case.network, [0.5, 0.25], case.domain)
     assert {tuple(region.pattern) for region in searched} == {tuple(row) for row in case.complex.patterns}
-
-
-# ---- networks at the edge of the format -----------------------------------------------------------------------------
-
-
-def test_network_without_units():
-    net = engine_net([([[1.0, 2.0], [0.0, 1.0]], [0.0, 1.0])])
-    for domain in (None, pr.Box(0, 1), pr.Polyhedron([[1.0, 1.0]], [1.0])):
-        found = pr.enumerate_regions(net, domain)
-        assert len(found) == pr.count_regions(net, domain) == 1 and found.patterns.shape == (1, 0)
-        assert found.find([0.25, 0.5]) == 0 and found.index_of(np.zeros(0, dtype=np.uint8)) == 0
-        assert found.verify().proven and found[0].affine_map.W.tolist() == [[1, 2], [0, 1]]
-        assert len(found.structure.edges) == 0 and len(found.merge_equal_maps()) == 1
-
-
-def test_only_dead_and_constant_units():
-    net = engine_net([(np.zeros((3, 2)), [0.0, 1.0, -1.0]), (np.zeros((2, 3)), [0.0, 2.0]), ([[1.0, 1.0]], [0.0])])
-    found = pr.enumerate_regions(net)
-    assert found.patterns.tolist() == [[0, 1, 0, 0, 1]] and not found[0].is_bounded and found.verify().proven
-
-
-def test_more_units_than_a_word_holds():
-    """130 units: the patterns take three words, the last of them partly."""
-    net = engine_net([(np.ones((130, 1)), -np.arange(130.0)), (np.ones((1, 130)), [0.0])])
-    found = pr.enumerate_regions(net)
-    assert len(found) == 131 and sorted(found.patterns.sum(axis=1)) == list(range(131))
-    expected = [found.index_of(np.arange(130) < k) for k in range(131)]
-    assert found.find([[k - 0.5] for k in range(131)]).tolist() == expected and min(expected) == 0
-    assert found.packed_patterns.shape == (131, 17)
-
-
-def test_strip_between_subnormal_numbers():
-    """No sum of doubles lies in the strip 0 < x + y < 5e-324, which is a region all the same."""
-    net = engine_net([([[1.0, 1.0], [1.0, 1.0], [1.0, -1.0]], [0.0, -5e-324, 0.0]), (np.ones((1, 3)), [0.0])])
-    found = pr.enumerate_regions(net, pr.Box(-1, 1))
-    assert len(found) == 6 and len({bytes(row) for row in found.patterns}) == 6
-
-
-@pytest.mark.parametrize("domain", [None, pr.Box(-1, 1)], ids=["all", "box"])
-@pytest.mark.parametrize(
-    ("W", "b", "expected"),
-    [
-        ([2.0**600, 2.0**600], [2.0**-600, 2.0**-600], 2),  # one point, at 2^-1200
-        ([2.0**600, 2.0**600, 2.0**600], [2.0**-600, 2.0**-600, 2.0**-601], 3),
-        ([2.0**600, -(2.0**600)], [2.0**-600, 2.0**-600], 3),
-        ([-2.0, -2.0], [5e-324, 5e-324], 2),
-        ([-2.0, -2.0], [5e-324, 0.0], 3),
-        ([1.0, 1.0], [5e-324, 5e-324], 2),
-        ([2.0**-600, 2.0**-600], [2.0**600, 2.0**600], 2),  # and at 2^1200, beyond the box
-    ],
-)
-def test_vertices_outside_the_range_of_doubles(W, b, expected, domain):
-    layers = [(np.array(W)[:, None], np.array(b)), (np.ones((1, len(b))), np.zeros(1))]
-    case = Case(layers, bounds=None if domain is None else (np.array([-1.0]), np.array([1.0])))
-    assert len(case.leaves) == (1 if domain is not None and b[0] > 1 else expected)
-    assert_same_regions(case)
-
-
-@pytest.mark.parametrize(("dim", "sides"), list(product((2, 3), (1e-15, 1e-3, 1.0, 1e9, 1e150))))
-def test_boxes_of_all_sizes(dim, sides):
-    rng = np.random.default_rng(dim)
-    layers = cell_cases.draw(rng, [dim, 5, 4, 1], 2)
-    case = Case(layers, bounds=(np.full(dim, -sides), np.full(dim, 2 * sides)))
-    assert_same_regions(case)
-
-
-@pytest.mark.parametrize("dim", [2, 3, 4])
-@pytest.mark.parametrize("height", [0.2, 1e-3, 2.0**-52, 2.0**-60, 5e-324])
-@pytest.mark.parametrize("slope", [-3.0, 0.5])
-def test_two_hyperplanes_that_meet_at_a_wall(dim, height, slope):
-    """x = 1/2 and y = height + slope (x - 1/2) in the unit cube: four regions if they meet above its floor, else 3."""
-    for sign, expected in ((1, 4), (0, 3), (-1, 3)):
-        W = np.zeros((2, dim))
-        W[0, 0], W[1, 0], W[1, 1] = 1, -slope, 1
-        net = engine_net([(W, [-0.5, slope / 2 - sign * height]), (np.ones((1, 2)), [0.0])])
-        if slope / 2 - sign * height == slope / 2:  # too little for the bias: they meet at the floor
-            expected = 3
-        found = pr.enumerate_regions(net, pr.Box(0, 1))
-        assert len(found) == pr.count_regions(net, pr.Box(0, 1)) == expected
-        known = np.isfinite(found.witnesses).all(axis=1)
-        assert known.all() or height <= 2.0**-52
-        assert np.array_equal(pr.patterns(net, found.witnesses[known]).unpack(), found.patterns[known])
-        assert np.all((found.witnesses[known] > 0) & (found.witnesses[known] < 1))
-        found.verify()
-
-
-@pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])
-def test_last_cuts_find_what_divisions_find(dim):
-    """Regions are handed out before their cell is divided to the end, structure is not: both are the same regions."""
-    net = cell_cases.net_of([1, 80, 80, 1] if dim == 1 else [dim, 9, 7, 1], seed=dim)
-    every = np.full((1, net.units), -1, dtype=np.int8)
-    for domain in (pr.Box(-1, 1), None):
-        rows = domain_rows(net, domain).core()
-        found = {
-            what: _core.enumerate(net._core, rows, every, what, 2, -1, -1.0, None)
-            for what in ("regions", "structure", "count")
-        }
-        assert found["regions"]["count"] == found["structure"]["count"] == found["count"]["count"] > 10
-        assert np.array_equal(found["regions"]["patterns"], found["structure"]["patterns"])
-        assert found["structure"]["tally"]["last_cuts"] == 0 < found["regions"]["tally"]["last_cuts"]
-
-
-@pytest.mark.parametrize("dim", [6, 7, 8])
-def test_last_cuts_in_many_dimensions(dim):
-    """A further stage of one unit that is always on has every cell divided, and the same regions in the same order."""
-    layers = cell_cases.draw(np.random.default_rng(dim), [dim, 6, 4, 1])
-    longer = [*layers[:-1], (np.zeros((1, 4)), [1.0]), (np.zeros((1, 1)), [0.0])]
-    found = []
-    for net in (engine_net(layers), engine_net(longer)):
-        rows, every = domain_rows(net, pr.Box(-1, 1)).core(), np.full((1, net.units), -1, dtype=np.int8)
-        found.append(_core.enumerate(net._core, rows, every, "regions", 2, -1, -1.0, None))
-    short, long = (np.unpackbits(f["patterns"].view(np.uint8), axis=1, bitorder="little") for f in found)
-    units = sum(len(b) for _, b in layers[:-1])
-    assert np.array_equal(short[:, :units], long[:, :units])
-    assert found[0]["tally"]["last_cuts"] > 0 == found[1]["tally"]["last_cuts"]
-
-
-# Planes a.x = b of R^3 that cut [-1, 1]^3: (a, b) each.
-ARRANGEMENTS = {
-    "one beside another": [((1, 0, 0), -0.5), ((1, 0, 0), 0.25), ((1, 0.1, 0), 0.625), ((1, -0.1, 0), -0.75)],
-    "two that one crosses": [((1, 0, 0), -0.5), ((1, 0, 0), 0.5), ((0, 1, 0.1), 0.25)],
-    "a prism that no edge of the cell touches": [((0, 1, 0), -0.25), ((1, -1, 0), -0.25), ((-1, -1, 0), -0.25)],
-    "a column that no edge of the cell touches": [
-        ((1, 0, 0), -0.25),
-        ((1, 0, 0), 0.25),
-        ((0, 1, 0), -0.25),
-        ((0, 1, 0), 0.25),
-    ],
-    "a corner in the cell": [((1, 0.1, 0.2), 0.125), ((0.2, 1, 0.1), 0.25), ((0.1, 0.2, 1), 0.0625)],
-    "through one line": [((1, 0, 0), 0.125), ((0, 1, 0), 0.125), ((1, 1, 0), 0.25), ((1, -1, 0), 0)],
-    "through one point": [((1, 0, 0), 0.125), ((0, 1, 0), 0.125), ((0, 0, 1), 0.125), ((1, 1, 1), 0.375)],
-    "a simplex amidst": [((1, 0, 0), -0.125), ((0, 1, 0), -0.125), ((0, 0, 1), -0.125), ((1, 1, 1), 0.25)],
-    "one twice": [((1, 0.5, 0), 0.125), ((2, 1, 0), 0.25), ((0, 1, 0.5), 0)],
-    "through vertices": [((1, 1, 0), 0), ((1, 0, 1), 0), ((1, -1, 0), 0.5)],
-    "nearly through one line": [((1, 0, 0), 0.125), ((0, 1, 0), 0.125), ((1, 1, 0), 0.25 + 2**-50)],
-}
-
-
-UNDIVIDED = ("one beside another", "two that one crosses", "a corner in the cell")
-
-
-@pytest.mark.parametrize("scale", [1.0, 2.0**-400, 2.0**-600])
-@pytest.mark.parametrize("name", ARRANGEMENTS)
-def test_last_cuts_that_meet(name, scale):
-    """Up to four units of the last stage cut a cell: what its edges do not show is found by divisions."""
-    planes = ARRANGEMENTS[name]
-    steps = np.linspace(-0.95, -0.9, 63)  # cells of the first stage, a job each: thin slabs, and nearly all of the cube
-    first = [np.vstack([np.eye(3), np.tile([0, 0, 1.0], (len(steps), 1))]), np.concatenate([np.full(3, 2.0), -steps])]
-    A, b = np.array([a for a, _ in planes], dtype=float), np.array([b for _, b in planes])
-    second = [scale * np.hstack([A, np.zeros((len(A), len(steps)))]), -scale * (b + 2 * A.sum(axis=1))]
-    net = engine_net([first, second, (np.ones((1, len(A))), [0.0])])
-    rows, every = domain_rows(net, pr.Box(-1, 1)).core(), np.full((1, net.units), -1, dtype=np.int8)
-    regions = _core.enumerate(net._core, rows, every, "regions", 1, -1, -1.0, None)
-    structure = _core.enumerate(net._core, rows, every, "structure", 1, -1, -1.0, None)
-    assert np.array_equal(regions["patterns"], structure["patterns"])
-    # Products of values underflow at the smallest scale: then all cells are divided.
-    assert (regions["tally"]["last_cuts"] > 0) == (scale > 2.0**-600)
-    divided = regions["tally"]["vertices"] > 4 * len(steps)  # those of the first stage
-    assert scale == 2.0**-600 or divided == (name not in UNDIVIDED)
-    found = np.unpackbits(regions["patterns"].view(np.uint8), axis=1, count=net.units, bitorder="little")[:, -len(A) :]
-    sampled = np.random.default_rng(0).uniform(-1, 1, (20_000, 3)) @ A.T > b
-    assert {bytes(row) for row in sampled.astype(np.uint8)} <= {bytes(row) for row in found}
-    pr.enumerate_regions(net, pr.Box(-1, 1)).verify()
-
-
-@pytest.mark.parametrize("dim", [1, 2, 3, 4])
-def test_a_box_is_the_same_as_its_halfspaces(dim):
-    """Corners from bounds, and by clipping in integers where there is a row more."""
-    net, low, high = cell_cases.net_of([dim, 8, 6, 1], seed=dim), np.arange(dim) - 1.5, np.arange(dim) + 0.25
-    A, b = np.vstack([np.eye(dim), -np.eye(dim), np.ones(dim)]), np.concatenate([high, -low, [1e3]])
-    box, clipped = pr.enumerate_regions(net, pr.Box(low, high)), pr.enumerate_regions(net, pr.Polyhedron(A, b))
-    assert cell_cases.packed(box) == cell_cases.packed(clipped)
-    assert box.volumes.sum() == pytest.approx(1.75**dim) == clipped.volumes.sum()
-    assert len(box) > 5
-    box.verify()
 
 
 def test_net_of_the_oracle_is_the_network():
