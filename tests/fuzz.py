@@ -138,7 +138,8 @@ def graph(rng: np.random.Generator) -> Drawn:
         return numbers(width) if diagonal else numbers(width, widths[source])
 
     last = affine((0, numbers(inputs))) if rng.random() < 0.3 else 0  # the input normalised
-    last = hinge(last) if rng.random() < 0.15 else last
+    if rng.random() < 0.15:
+        last = hinge(last or affine((0, np.ones(inputs))))  # of the input itself
     last = affine((last, numbers(width, inputs)))
     for _ in range(int(rng.integers(1, 4))):
         sources = [hinge(last)] + ([hinge(last)] if rng.random() < 0.2 else [])
