@@ -21,7 +21,7 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
 bool loose(const Ball& ball) {
-  constexpr double kTight = 0x1p-20;  // 1e-6, what Ball promises wherever it can
+  constexpr double kTight = 0x1p-20;  // 1e-6 as asked for; decides only whether another proposal is made, whose bounds are proven, too
   return std::isfinite(ball.lower) && !(ball.upper <= ball.lower * (1 + kTight));
 }
 

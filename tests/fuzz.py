@@ -244,7 +244,7 @@ def ask(q: Question, rng: np.random.Generator, allow_open: bool) -> None:
 
 
 def run_seed(kind: str, seed: int) -> str:
-    """ "ok", "undecided", "raised ..." or "WRONG"; what was wrong goes to the standard error stream."""
+    """The verdict: "ok", "undecided", "raised ..." or "WRONG"; what was wrong goes to the standard error stream."""
     verdict = "ok"
     for q in questions(kind, seed):
         try:
