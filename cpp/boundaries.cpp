@@ -112,8 +112,11 @@ class Decider {
     for (const Step& step : kSteps) {
       std::vector<OutputRow> conditions = strict;
       for (OutputRow& c : conditions) c.rhs = -unit * step.margin;
-      const BoundarySearch::Answer answer = search_->solve(conditions, step.margin, step.tilt);
-      if (answer.feasible) {
+      BoundarySearch::Answer answer = search_->solve(conditions, step.margin, step.tilt);
+      // Upright again where a point was found but not proven: on a long way to it the tilt can be worth more than the margin.
+      for (const bool tilted : {true, false}) {
+        if (!tilted) answer = search_->solve(conditions, step.margin, 0);
+        if (!answer.feasible) break;
         const Vector point = search_->prove_point(answer.y, strict);
         if (!point.empty()) {
           witness = one_part(point);

@@ -124,6 +124,20 @@ def test_identical_outputs():
     assert len(one.decision_boundaries()) == 0 and not one.decision_boundaries().crossed
 
 
+def test_distant_decision_boundaries_need_no_linear_program():
+    """Outputs rise and fall together: where two of them meet is so far away that the tilt of proposals shows."""
+    rng = np.random.default_rng(2)
+    A, b = rng.normal(size=(160, 80)), rng.normal(size=160)
+    C = rng.normal(size=(10, 160)) / 160**0.5
+    net = pr.Network.from_arrays([(A, b), (C.mean(0) + 0.3 * (C - C.mean(0)), 3 * rng.normal(size=10))])
+    region = net.region(0.1 * rng.normal(size=80))
+    found = region.decision_boundaries()
+    assert all(pair.crosses for pair in found)
+    made = region.stats()["calls"]["decision_boundaries"]
+    assert made["lps"] == made["exact"] == made["undecided"] == 0
+    region.verify()
+
+
 @pytest.mark.parametrize(("norm", "third"), [(2, 0.5 / np.sqrt(5)), (1, 0.25), (np.inf, 0.5 / 3), ("linf", 0.5 / 3)])
 def test_distances(region, norm, third):
     d = region.distances(norm=norm)
