@@ -189,7 +189,7 @@ def batch(net: Any, points: F64, workers: int, parts: tuple[str, ...]) -> float:
 
 def batch_lines(name: str, net: Any, points: F64, count: int) -> list[str]:
     """Many regions with everything against facets and ball alone, two workers against one, and memory."""
-    few = points[: max(12, count // 10)]
+    few = points[: max(12, min(count, 32))]
     bare, one, two = batch(net, few, 2, ("facets",)), batch(net, few, 1, ALL_PARTS), batch(net, few, 2, ALL_PARTS)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     each = batch(net, points[:count], 2, ALL_PARTS) / count

@@ -250,11 +250,11 @@ const DecisionBoundaries& Cell::decision_boundaries() {
   const Parts& inside = fine();
   std::optional<BoundarySearch> search;
   try {
-    if (!thin()) search.emplace(rows_, interior(), enclose);
+    if (!thin()) search.emplace(rows_, affine_map(), interior(), enclose);
   } catch (const UndecidedError&) {  // rows outside the range of doubles
   }
   const Decider decider(rows_, search ? &*search : nullptr);
-  const Network::Affine map = net.affine_map(rows_.pattern());
+  const Network::Affine& map = affine_map();
   DecisionBoundaries result;
   for (Index i = 0; i < m; ++i)
     for (Index j = i + 1; j < m; ++j) {

@@ -16,10 +16,9 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
-BoundarySearch::BoundarySearch(const RowSystem& rows, const Vector& interior,
+BoundarySearch::BoundarySearch(const RowSystem& rows, const Network::Affine& map, const Vector& interior,
                                const std::function<const Enclosure&()>& enclosure)
     : rows_(rows), enclosure_(enclosure), net_(*rows.network()), frame_(make_frame(rows, interior)) {
-  const Network::Affine map = net_.affine_map(rows.pattern());
   const Index m = net_.outputs();
   slope_ = Matrix(m, frame_.dim);
   if (frame_.kind == Frame::Kind::first_stage)

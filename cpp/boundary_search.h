@@ -19,7 +19,8 @@ struct OutputRow {
 
 class BoundarySearch {
  public:
-  BoundarySearch(const RowSystem& rows, const Vector& interior, const std::function<const Enclosure&()>& enclosure);
+  BoundarySearch(const RowSystem& rows, const Network::Affine& map, const Vector& interior,
+                 const std::function<const Enclosure&()>& enclosure);
 
   // A point y with q.f <= rhs for all rows, at least `margin` (relative) inside the cell; or multipliers (per output row,
   // per cell row) that speak against it.

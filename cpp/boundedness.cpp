@@ -24,10 +24,9 @@ bool independent(const RowSystem& rows, const std::vector<Index>& subset) {
   gemm(false, true, 1.0, w, w, 0.0, gram);
   if (!cholesky(gram)) return false;
   Matrix c(d, n);  // row k = (W W^T)^-1 W e_k
-  for (Index k = 0; k < d; ++k) {
+  for (Index k = 0; k < d; ++k)
     for (Index i = 0; i < n; ++i) c(k, i) = w(i, k);
-    cholesky_solve(gram, c.row(k));
-  }
+  cholesky_solve_rows(gram, c);
   Matrix product(n, n);
   gemm(false, false, 1.0, w, c, 0.0, product);
   Vector column(at(d), 0.0);  // |C| 1

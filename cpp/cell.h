@@ -90,8 +90,9 @@ class Cell {
   };
   const Neighbors& neighbors();
   std::shared_ptr<Cell> neighbor(Index k);  // the k-th of neighbors() as a cell
+  const Network::Affine& affine_map();  // of the network's outputs
   // Per neighbor the change of the affine map: W' = W + v a^T, c' = c - v b with (a, b) the first row of the facet.
-  Matrix neighbor_changes();
+  const Matrix& neighbor_changes();
   const DecisionBoundaries& decision_boundaries();
   // Supremum of c.x + q.f(x) over the cell (either may be empty).
   Extremum maximize(const Vector& c, const Vector& q);
@@ -120,6 +121,8 @@ class Cell {
   std::optional<Boundedness> bounds_;
   bool bounds_settled_ = false;
   std::optional<Neighbors> neighbors_;
+  std::optional<Network::Affine> map_;
+  std::optional<Matrix> changes_;
   std::optional<DecisionBoundaries> boundaries_;
 };
 

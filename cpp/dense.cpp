@@ -6,12 +6,7 @@
 #include <algorithm>
 #include <cfenv>
 #include <cmath>
-#include <new>
 #include <stdexcept>
-
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 
 #ifdef __SSE2__
 #include <xmmintrin.h>
@@ -19,8 +14,6 @@
 
 extern "C" {
 void scipy_dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info, std::size_t);
-void scipy_dpotrs_(const char* uplo, const int* n, const int* nrhs, const double* a, const int* lda, double* b,
-                   const int* ldb, int* info, std::size_t);
 void scipy_dtrtri_(const char* uplo, const char* diag, const int* n, double* a, const int* lda, int* info, std::size_t, std::size_t);
 void scipy_dgetrf_(const int* m, const int* n, double* a, const int* lda, int* pivots, int* info);
 void scipy_dgetri_(const int* n, double* a, const int* lda, const int* pivots, double* work, const int* lwork,
@@ -29,21 +22,6 @@ void scipy_dgetri_(const int* n, double* a, const int* lda, const int* pivots, d
 
 namespace pyregions {
 
-void* allocate_bytes(std::size_t bytes) {
-#ifdef __linux__
-  constexpr std::size_t kHuge = std::size_t{1} << 21;
-  if (bytes >= kHuge) {
-    const std::size_t rounded = (bytes + kHuge - 1) / kHuge * kHuge;
-    void* memory = std::aligned_alloc(kHuge, rounded);
-    if (!memory) throw std::bad_alloc();
-    madvise(memory, rounded, MADV_HUGEPAGE);  // a wish: where it is not granted nothing changes
-    return memory;
-  }
-#endif
-  void* memory = std::malloc(std::max(bytes, std::size_t{1}));
-  if (!memory) throw std::bad_alloc();
-  return memory;
-}
 namespace {
 
 // Our parallelism is over jobs; a BLAS that starts threads of its own would oversubscribe the machine and change sums.
@@ -268,9 +246,19 @@ bool cholesky(Matrix& a) {
 void cholesky_solve(const Matrix& factor, double* b) {
   if (factor.rows() == 0) return;
   one_thread();
-  const int n = to_blas(factor.rows()), one = 1;
-  int info = 0;
-  scipy_dpotrs_("U", &n, &one, factor.data(), &n, b, &n, &info, 1);
+  const int n = to_blas(factor.rows());
+  for (const CBLAS_TRANSPOSE transpose : {CblasNoTrans, CblasTrans})
+    scipy_cblas_dtrsv(CblasRowMajor, CblasLower, transpose, CblasNonUnit, n, factor.data(), n, b, 1);
+}
+
+void cholesky_solve_rows(const Matrix& factor, Matrix& b) {
+  if (b.cols() != factor.rows()) throw std::invalid_argument("cholesky_solve_rows: rows are not as long as the factor");
+  if (b.empty()) return;
+  one_thread();
+  const int n = to_blas(factor.rows());
+  for (const CBLAS_TRANSPOSE transpose : {CblasTrans, CblasNoTrans})
+    scipy_cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, transpose, CblasNonUnit, to_blas(b.rows()), n, 1.0, factor.data(),
+                      n, b.data(), n);
 }
 
 bool invert_lower(Matrix& lower) {

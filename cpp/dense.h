@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
-#include <new>
 #include <utility>
 #include <vector>
+
+#include "huge_memory.h"
 
 // Before a hot loop: compiled once per kind of CPU, the best one chosen at load time.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
@@ -41,24 +41,6 @@ inline double gamma(Index n) { return static_cast<double>(n) * kUnit * (1 + 1e-3
 // Absolute error that n products or additions can lose to underflow: each at most half the smallest subnormal; we grant
 // a whole smallest normal number each, which is far more and itself no subnormal.
 inline double underflow(Index n) { return static_cast<double>(n) * std::numeric_limits<double>::min(); }
-
-// Memory of large matrices comes in huge pages where the system has them: to fetch it in small ones takes as long as to fill it.
-void* allocate_bytes(std::size_t bytes);  // freed by std::free
-template <class T>
-struct HugeAllocator {
-  using value_type = T;
-  HugeAllocator() = default;
-  template <class U>
-  HugeAllocator(const HugeAllocator<U>&) {}
-  T* allocate(std::size_t n) { return static_cast<T*>(allocate_bytes(n * sizeof(T))); }
-  void deallocate(T* p, std::size_t) { std::free(p); }
-  template <class U, class... Values>
-  void construct(U* p, Values&&... values) { ::new (static_cast<void*>(p)) U(std::forward<Values>(values)...); }
-  template <class U>
-  void construct(U* p) { ::new (static_cast<void*>(p)) U; }  // left as it is
-  friend bool operator==(const HugeAllocator&, const HugeAllocator&) { return true; }
-  friend bool operator!=(const HugeAllocator&, const HugeAllocator&) { return false; }
-};
 
 // An owning row-major matrix. Law: row(i)[j] is element (i, j); rows are contiguous, no padding.
 class Matrix {
@@ -120,6 +102,7 @@ void add_multiples(const double* const* x, const double* factors, Index count, d
 bool cholesky(Matrix& a);
 // Solves L L^T x = b in place with the factor of cholesky().
 void cholesky_solve(const Matrix& factor, double* b);
+void cholesky_solve_rows(const Matrix& factor, Matrix& b);  // for every row of b
 // In-place inverse of a lower triangle, zeros above it; false when a pivot is 0.
 bool invert_lower(Matrix& lower);
 // B = B op(L) in place for L lower triangular and m contiguous rows.

@@ -71,7 +71,13 @@ std::shared_ptr<Cell> Cell::neighbor(Index k) {
   throw UndecidedError("no point strictly inside the neighbor was found", {row});
 }
 
-Matrix Cell::neighbor_changes() {
+const Network::Affine& Cell::affine_map() {
+  if (!map_) map_ = rows_.network()->affine_map(rows_.pattern());
+  return *map_;
+}
+
+const Matrix& Cell::neighbor_changes() {
+  if (changes_) return *changes_;
   const Neighbors& near = neighbors();
   const Network& net = *rows_.network();
   const Facets& f = facets(1);
@@ -83,7 +89,6 @@ Matrix Cell::neighbor_changes() {
   std::vector<Matrix> gradient(net.stages().size());
   Matrix outputs(m, m);
   for (Index i = 0; i < m; ++i) outputs(i, i) = 1;
-  const Network::Affine here = net.affine_map(pattern);
   for (std::size_t i = 0; i < near.facet.size(); ++i) {
     const std::vector<Index>& group = f.groups[at(near.facet[i])];
     double* v = changes.row(static_cast<Index>(i));
@@ -102,12 +107,13 @@ Matrix Cell::neighbor_changes() {
       continue;
     }
     // Several units change: the difference of the two maps is v n^T; read v off along the normal.
-    const Network::Affine there = net.affine_map(near.pattern[i]);
+    const Network::Affine &here = affine_map(), there = net.affine_map(near.pattern[i]);
     const double* a = all.A.row(group[0]);
     const double size = dot(a, a, d);
     for (Index k = 0; k < m; ++k) v[k] = (dot(there.A.row(k), a, d) - dot(here.A.row(k), a, d)) / size;
   }
-  return changes;
+  changes_ = std::move(changes);
+  return *changes_;
 }
 
 }  // namespace pyregions

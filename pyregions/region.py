@@ -80,7 +80,8 @@ class Neighbors(Sequence[Neighbor]):
         return self._region._neighbor_changes
 
     def _normals(self) -> F64:
-        return np.asarray(self._region.facets.normals[self.facets])
+        normals = self._region.facets.normals
+        return normals if len(self) == len(normals) else np.asarray(normals[self.facets])
 
     def class_cosines(self) -> F64:
         """Cosine (K, m) between row i of W and row i of each neighbor's W'; NaN where one of them is zero."""

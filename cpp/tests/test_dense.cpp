@@ -80,6 +80,13 @@ TEST_CASE("Cholesky, its solves and the inverse") {
   cholesky_solve(factor, b.data());
   gemv(false, 1.0, full, b.data(), -1.0, residual.data());
   CHECK(norm2(residual.data(), 6) < 1e-10);
+  Matrix several(3, 6), back(3, 6), unfit(3, 5);
+  for (Index i = 0; i < 18; ++i) several.data()[i] = std::cos(static_cast<double>(i * i));
+  const Matrix given = several;
+  cholesky_solve_rows(factor, several);
+  gemm(false, false, 1.0, several, full, 0.0, back);
+  for (Index i = 0; i < 18; ++i) CHECK(std::fabs(back.data()[i] - given.data()[i]) < 1e-10);
+  CHECK_THROWS_AS(cholesky_solve_rows(factor, unfit), std::invalid_argument);
   Matrix inverse = full, product(6, 6);
   REQUIRE(invert(inverse));
   gemm(false, false, 1.0, full, inverse, 0.0, product);
@@ -94,6 +101,33 @@ TEST_CASE("Cholesky, its solves and the inverse") {
   const Matrix gathered = gather_rows(a, {3, 3, 0});
   CHECK(gathered(1, 2) == a(3, 2));
   CHECK(gather_rows(a, {}).rows() == 0);
+}
+
+TEST_CASE("large blocks are used again, and by one owner at a time") {
+  void* first = allocate_bytes(std::size_t{5} << 20);
+  release_bytes(first, std::size_t{5} << 20);
+  void* second = allocate_bytes((std::size_t{5} << 20) + 1);  // as many huge pages
+#ifndef __SANITIZE_ADDRESS__
+  CHECK(second == first);
+#endif
+  release_bytes(second, (std::size_t{5} << 20) + 1);
+  // Sizes from small to more than is kept at all; each owner finds what it wrote.
+  std::atomic<int> lost{0};
+  parallel_for(64, 4, [&lost](Index job) {
+    std::vector<Matrix> owned;
+    for (Index k = 0; k < 8; ++k) {
+      owned.push_back(Matrix(512 * (1 + (job + k) % 5), 400, static_cast<double>(100 * job + k)));
+      if (k % 3 == 2) owned.erase(owned.begin());
+    }
+    for (const Matrix& m : owned)
+      for (Index i = 0; i < m.rows(); i += 37)
+        if (m(i, i % 400) != m(0, 0)) ++lost;
+    for (std::size_t k = 1; k < owned.size(); ++k)
+      if (!(owned[k - 1](0, 0) < owned[k](0, 0) && owned[k](0, 0) < 100.0 * static_cast<double>(job + 1))) ++lost;
+  });
+  CHECK(lost == 0);
+  const Matrix beyond(std::size_t{1} << 12, std::size_t{1} << 13, 1.5);  // 256 MiB: kept by nobody
+  CHECK(beyond(4095, 8191) == 1.5);
 }
 
 TEST_CASE("the guard restores what it found") {
