@@ -19,7 +19,7 @@ void compute(Cell& cell, const std::vector<std::string>& what) {
     else if (name == "boundedness")
       cell.bounds();
     else if (name == "neighbors")
-      cell.neighbor_changes(), cell.affine_map();
+      cell.neighbors();
     else if (name == "decision_boundaries")
       cell.decision_boundaries();
     else if (name == "witness")
@@ -116,7 +116,7 @@ void register_cell(py::module_& m) {
              if (k < 0 || k >= count) throw py::index_error("neighbor " + std::to_string(k) + " of " + std::to_string(count));
              return run([&] { return c.neighbor(k); });
            })
-      .def("neighbor_changes", [](Cell& c) { return array(*run([&] { return &c.neighbor_changes(); })); })
+      .def("neighbor_changes", [](Cell& c) { return array(run([&] { return c.neighbor_changes(); })); })
       .def("decision_boundaries",
            [](Cell& c) { return boundaries_dict(*run([&] { return &c.decision_boundaries(); }), c.rows().dim()); })
       .def("maximize",

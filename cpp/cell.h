@@ -5,6 +5,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -90,9 +91,9 @@ class Cell {
   };
   const Neighbors& neighbors();
   std::shared_ptr<Cell> neighbor(Index k);  // the k-th of neighbors() as a cell
-  const Network::Affine& affine_map();  // of the network's outputs
+  const Network::Affine& affine_map();  // of the network's outputs; may be asked by several threads. Requires: a network
   // Per neighbor the change of the affine map: W' = W + v a^T, c' = c - v b with (a, b) the first row of the facet.
-  const Matrix& neighbor_changes();
+  Matrix neighbor_changes();
   const DecisionBoundaries& decision_boundaries();
   // Supremum of c.x + q.f(x) over the cell (either may be empty).
   Extremum maximize(const Vector& c, const Vector& q);
@@ -121,8 +122,8 @@ class Cell {
   std::optional<Boundedness> bounds_;
   bool bounds_settled_ = false;
   std::optional<Neighbors> neighbors_;
-  std::optional<Network::Affine> map_;
-  std::optional<Matrix> changes_;
+  Network::Affine map_;
+  std::once_flag map_once_;
   std::optional<DecisionBoundaries> boundaries_;
 };
 

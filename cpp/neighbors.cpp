@@ -72,12 +72,11 @@ std::shared_ptr<Cell> Cell::neighbor(Index k) {
 }
 
 const Network::Affine& Cell::affine_map() {
-  if (!map_) map_ = rows_.network()->affine_map(rows_.pattern());
-  return *map_;
+  std::call_once(map_once_, [this] { map_ = rows_.network()->affine_map(rows_.pattern()); });
+  return map_;
 }
 
-const Matrix& Cell::neighbor_changes() {
-  if (changes_) return *changes_;
+Matrix Cell::neighbor_changes() {
   const Neighbors& near = neighbors();
   const Network& net = *rows_.network();
   const Facets& f = facets(1);
@@ -85,10 +84,7 @@ const Matrix& Cell::neighbor_changes() {
   const Pattern& pattern = rows_.pattern();
   const Index m = net.outputs(), d = rows_.dim();
   Matrix changes(static_cast<Index>(near.facet.size()), m);
-  // Output gradient of every unit's activation, all from one backward pass per stage, lazily.
-  std::vector<Matrix> gradient(net.stages().size());
-  Matrix outputs(m, m);
-  for (Index i = 0; i < m; ++i) outputs(i, i) = 1;
+  std::vector<Matrix> gradient(net.stages().size());  // of the outputs by the activations of a stage, once it is asked for
   for (std::size_t i = 0; i < near.facet.size(); ++i) {
     const std::vector<Index>& group = f.groups[at(near.facet[i])];
     double* v = changes.row(static_cast<Index>(i));
@@ -97,9 +93,9 @@ const Matrix& Cell::neighbor_changes() {
       if (near.pattern[i][at(u)] != pattern[at(u)]) ++changed, unit = u;
     const auto [stage, index] = net.stage_of(unit);
     const Network::Stage& s = net.stages()[at(stage)];
-    if (changed == 1 && unit == group[0] && net.is_cut(s.node, stage + 1)) {
+    if (changed == 1 && unit == group[0]) {
       Matrix& g = gradient[at(stage)];
-      if (g.empty()) g = net.backward(pattern, Matrix(m, net.units()), outputs, s.node).g;
+      if (g.empty()) g = net.output_gradient(pattern, s.node);
       const Network::Node& hinge = net.nodes()[at(s.node)];
       // The slope jumps by (new - old) and z = side * (outward row).
       const double up = hinge.high[at(index)] - hinge.low[at(index)], jump = (pattern[at(unit)] ? -up : up) * rows_.side(unit);
@@ -107,13 +103,13 @@ const Matrix& Cell::neighbor_changes() {
       continue;
     }
     // Several units change: the difference of the two maps is v n^T; read v off along the normal.
-    const Network::Affine &here = affine_map(), there = net.affine_map(near.pattern[i]);
+    const Network::Affine& here = affine_map();
+    const Network::Affine there = net.affine_map(near.pattern[i]);
     const double* a = all.A.row(group[0]);
     const double size = dot(a, a, d);
     for (Index k = 0; k < m; ++k) v[k] = (dot(there.A.row(k), a, d) - dot(here.A.row(k), a, d)) / size;
   }
-  changes_ = std::move(changes);
-  return *changes_;
+  return changes;
 }
 
 }  // namespace pyregions

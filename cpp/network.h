@@ -127,6 +127,9 @@ class Network {
   struct RefinedValues {
     RefinedVector pre, out;  // units, outputs
   };
+  // Gradient of the outputs by the values of a node, m x width: what goes past the node counts as constant.
+  Matrix output_gradient(const Pattern& p, int node) const;
+
   // The point is the unevaluated sum of the rows of `parts`. held = null: the network itself.
   RefinedValues forward_refined(const Pattern* held, const Matrix& parts, bool linear = false) const;
   struct RefinedForm {

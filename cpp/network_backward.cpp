@@ -17,7 +17,8 @@ struct Adjoint {
 
 class Backward {
  public:
-  Backward(const NetworkData& net, const Pattern& p, int root) : net_(net), root_(root) {
+  // bypassed: what reaches nodes that are not downstream of the root is dropped instead of refused.
+  Backward(const NetworkData& net, const Pattern& p, int root, bool bypassed = false) : net_(net), root_(root), bypassed_(bypassed) {
     slopes_.resize(net.nodes.size());
     for (const Network::Stage& stage : net.stages) {
       slopes_[static_cast<std::size_t>(stage.node)] = held_slopes(net.node(stage.node), p);
@@ -37,6 +38,7 @@ class Backward {
 
   const NetworkData& net_;
   int root_;
+  bool bypassed_;
   Index constants_ = 1;  // items of the sum c, an upper bound
   std::vector<Slopes> slopes_;
   std::vector<Adjoint> adjoints_;
@@ -83,7 +85,8 @@ void Backward::seed(int node, const Matrix& multipliers, Index first, Index coun
 }
 
 void Backward::arrive(int node, Matrix v, Matrix e) {
-  if (node < root_ || (node == 0 && root_ != 0)) {
+  if (node < root_) {
+    if (bypassed_) return;
     refuse_network("backward to node " + std::to_string(root_) + ": node " + std::to_string(node) +
                    " carries multipliers and is not downstream of it; choose a root that every path passes through");
   }
@@ -169,6 +172,15 @@ Network::Forms Network::backward(const Pattern& p, const Matrix& unit_multiplier
   impl_->require_node(root);
   require_multipliers(*impl_, unit_multipliers, output_multipliers);
   return Backward(*impl_, p, root).run(unit_multipliers, output_multipliers);
+}
+
+Matrix Network::output_gradient(const Pattern& p, int node) const {
+  impl_->require_finished();
+  impl_->require_pattern(p);
+  impl_->require_node(node);
+  Matrix each(outputs(), outputs());
+  for (Index i = 0; i < outputs(); ++i) each(i, i) = 1;
+  return Backward(*impl_, p, node, true).run({}, each).g;
 }
 
 }  // namespace pyregions

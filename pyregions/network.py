@@ -324,8 +324,8 @@ class Network:
         domain, tie
             As for :meth:`region`.
         compute : sequence of str
-            Questions to answer at once, in parallel: "witness", "facets", "chebyshev", "boundedness", "neighbors" (with
-            how the affine map changes), "decision_boundaries". The others are answered on demand.
+            Questions to answer at once, in parallel: "witness", "facets", "chebyshev", "boundedness", "neighbors",
+            "decision_boundaries". The others are answered on demand.
         workers : int, optional
             Threads; by default the CPUs that this process may use.
         progress : bool or callable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import pickle
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -332,3 +333,30 @@ def test_a_region_is_let_go_with_its_last_reference(region):
         assert kept() is None
     finally:
         gc.enable()
+
+
+def test_changes_across_single_units_need_no_map_of_the_neighbor_beside_a_residual_block():
+    """What a skip connection carries past a unit does not change with it; and one map serves threads that ask at once."""
+    rng = np.random.default_rng(3)
+    A, B, C = (rng.normal(size=size) for size in ((12, 9), (12, 12), (12, 12)))
+    nodes = [
+        pr.AffineNode([(0, A)], rng.normal(size=12)),
+        pr.HingeNode(1, np.zeros(12), np.ones(12)),
+        pr.AffineNode([(2, B)], rng.normal(size=12)),
+        pr.HingeNode(3, np.full(12, 0.25), np.ones(12)),
+        pr.AffineNode([(4, C), (2, np.eye(12))], np.zeros(12)),
+        pr.HingeNode(5, np.zeros(12), np.ones(12)),
+        pr.AffineNode([(6, rng.normal(size=(3, 12))), (4, rng.normal(size=(3, 12)))], np.zeros(3)),
+    ]
+    region = pr.Network(9, nodes).region(rng.normal(size=9))
+    near = region.neighbors()
+    stages = {n.facet.labels[0].stage for n in near}
+    assert stages == {0, 1, 2} and all(len(n.changed_units) == 1 for n in near)
+    with ThreadPoolExecutor(4) as pool:
+        maps = list(pool.map(lambda _: region.affine_map_to(-1), range(8)))
+    for neighbor, change in zip(near, near.changes, strict=True):
+        there = neighbor.affine_map
+        facet = neighbor.facet
+        assert np.allclose(there.W, maps[0].W + np.outer(change, facet.normal), atol=1e-9)
+        assert np.allclose(there.c, maps[0].c - change * facet.offset, atol=1e-9)
+    assert all(np.array_equal(m.W, maps[0].W) for m in maps)

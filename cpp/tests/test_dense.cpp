@@ -126,8 +126,8 @@ TEST_CASE("large blocks are used again, and by one owner at a time") {
       if (!(owned[k - 1](0, 0) < owned[k](0, 0) && owned[k](0, 0) < 100.0 * static_cast<double>(job + 1))) ++lost;
   });
   CHECK(lost == 0);
-  const Matrix beyond(std::size_t{1} << 12, std::size_t{1} << 13, 1.5);  // 256 MiB: kept by nobody
-  CHECK(beyond(4095, 8191) == 1.5);
+  const Matrix beyond(5 << 10, 1 << 10, 1.5);  // 40 MiB, more than is kept of one block
+  CHECK(beyond(5119, 1023) == 1.5);
 }
 
 TEST_CASE("the guard restores what it found") {
