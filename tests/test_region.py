@@ -336,7 +336,7 @@ def test_a_region_is_let_go_with_its_last_reference(region):
 
 
 def test_changes_across_single_units_need_no_map_of_the_neighbor_beside_a_residual_block():
-    """What a skip connection carries past a unit does not change with it; and one map serves threads that ask at once."""
+    """What a skip connection carries past a unit does not change with it; and one map serves threads asking at once."""
     rng = np.random.default_rng(3)
     A, B, C = (rng.normal(size=size) for size in ((12, 9), (12, 12), (12, 12)))
     nodes = [
