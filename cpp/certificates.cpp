@@ -64,6 +64,37 @@ std::vector<std::uint8_t> check_by_box(const RowSystem& rows, const std::vector<
   return proven;
 }
 
+namespace {
+
+// Form i is at most 0 wherever the stage's units have their signs, also without what the claimed row (own[0]) and rows coincident
+// with it give to themselves, as a multiple of the claimed row.
+bool implied_by_signs(const RowSystem& rows, const Network::Stage& s, const Network::Forms& f, Index i, const std::vector<Index>& own) {
+  if (!(f.c[at(i)] + f.c_err[at(i)] * (1 + 2 * kUnit) <= 0)) return false;
+  for (Index k = 0; k < s.width; ++k)
+    if (!(rows.side(s.offset + k) * f.g(i, k) >= f.g_err(i, k))) return false;
+  double itself = 0;
+  for (const Index u : own)
+    if (u >= s.offset && u < s.offset + s.width)
+      itself += (std::fabs(f.g(i, u - s.offset)) + f.g_err(i, u - s.offset)) * rows.norm_upper()[at(u)] / rows.norm_lower()[at(own[0])];
+  return itself * (1 + gamma(8 + 2 * s.width)) < 1;
+}
+
+// Fewer errors may still show that it is.
+bool may_be_implied(const RowSystem& rows, const Network::Stage& s, const Network::Forms& f, Index i) {
+  bool may = f.c[at(i)] <= f.c_err[at(i)];
+  for (Index k = 0; k < s.width && may; ++k) may = rows.side(s.offset + k) * f.g(i, k) >= -f.g_err(i, k);
+  return may;
+}
+
+Network::Forms one_form(const Network::RefinedForm& form) {
+  const auto off = [](const Refined& x) { return (std::fabs(x.value.lo) + x.radius) * (1 + 4 * kUnit); };
+  Network::Forms f{Matrix(1, form.g.size()), Matrix(1, form.g.size()), {form.c.value.hi}, {off(form.c)}};
+  for (Index k = 0; k < form.g.size(); ++k) f.g(0, k) = form.g[k].value.hi, f.g_err(0, k) = off(form.g[k]);
+  return f;
+}
+
+}  // namespace
+
 std::vector<std::uint8_t> check_by_stage(const RowSystem& rows, const std::vector<SparseRow>& forms, int stage,
                                          const std::vector<std::vector<Index>>& own) {
   std::vector<std::uint8_t> proven(forms.size(), 0);
@@ -74,16 +105,11 @@ std::vector<std::uint8_t> check_by_stage(const RowSystem& rows, const std::vecto
     const Network::Forms f = rows.stage_forms(block, stage);
     for (std::size_t i = 0; i < block.size(); ++i) {
       const Index r = static_cast<Index>(i);
-      bool good = f.c[i] + f.c_err[i] * (1 + 2 * kUnit) <= 0;
-      for (Index k = 0; k < s.width && good; ++k) good = rows.side(s.offset + k) * f.g(r, k) >= f.g_err(r, k);
-      // What the claimed row (own[m][0]) and rows coincident with it give to themselves, as a multiple of the claimed row.
-      double itself = 0;
-      for (const Index u : own[first + i])
-        if (u >= s.offset && u < s.offset + s.width)
-          itself += (std::fabs(f.g(r, u - s.offset)) + f.g_err(r, u - s.offset)) * rows.norm_upper()[at(u)] /
-                    rows.norm_lower()[at(own[first + i][0])];
-      good = good && itself * (1 + gamma(8 + 2 * s.width)) < 1;
-      proven[first + i] = good ? 1 : 0;
+      if (implied_by_signs(rows, s, f, r, own[first + i]))
+        proven[first + i] = 1;
+      else if (may_be_implied(rows, s, f, r) &&
+               implied_by_signs(rows, s, one_form(rows.stage_form_refined(block[i], stage)), 0, own[first + i]))
+        proven[first + i] = 2;
     }
   }
   return proven;

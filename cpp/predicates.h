@@ -110,6 +110,7 @@ class RowSystem {
   Network::Forms forms(const std::vector<SparseRow>& multipliers) const;
   // The same in the pre-activations of a stage: mu over unit rows of stages >= stage only.
   Network::Forms stage_forms(const std::vector<SparseRow>& multipliers, int stage) const;
+  Network::RefinedForm stage_form_refined(const SparseRow& multipliers, int stage) const;
   // The same in double-double, straight from the weights, for one sparse row of double-double multipliers; plus
   // sum_o outputs_o f_o(x) + direct.x (empty: 0).
   using RefinedRow = Network::RefinedEntries;  // (row, multiplier)
@@ -182,7 +183,8 @@ struct Redundancy {
 std::vector<std::uint8_t> check_by_box(const RowSystem& rows, const std::vector<SparseRow>& forms, const Vector& lower,
                                        const Vector& upper);
 // Stage signs: F = mu.z + c with mu_k s_k >= 0 for all k, c <= 0, and what the rows of own[m] (coincident rows, the
-// claimed one first) give to themselves through the stage's own multipliers sums to less than 1.
+// claimed one first) give to themselves through the stage's own multipliers sums to less than 1. 1: proven by floats, 2: in
+// double-double, which sees through the bounds of deep networks.
 std::vector<std::uint8_t> check_by_stage(const RowSystem& rows, const std::vector<SparseRow>& forms, int stage,
                                          const std::vector<std::vector<Index>>& own);
 

@@ -104,4 +104,10 @@ Network::RefinedForm RowSystem::refined_form(const RefinedRow& multipliers, cons
   return f;
 }
 
+Network::RefinedForm RowSystem::stage_form_refined(const SparseRow& multipliers, int stage) const {
+  Network::RefinedEntries units;
+  for (const auto& [row, value] : multipliers) units.emplace_back(row, DoubleDouble{side(row) * value, 0});
+  return network_->backward_refined(pattern_, units, {}, network_->stages()[at(stage)].pre);
+}
+
 }  // namespace pyregions

@@ -204,7 +204,7 @@ void Reducer::prove_with(Proof kind, const std::vector<Claim>& claims) {
   for (std::size_t i = 0; i < tried.size(); ++i) {
     const Index g = group_of_[s(tried[i])];
     if (!proven[i] || state_[s(g)] != State::open) continue;
-    rows_.tally().triage += 1;
+    ++(proven[i] == 2 ? rows_.tally().refine : rows_.tally().triage);
     state_[s(g)] = State::redundant;
     Redundancy& proof = proof_[s(g)];
     proof.row = groups_[s(g)][0];

@@ -211,6 +211,22 @@ TEST_CASE("redundancy in a box and through the first stage") {
   CHECK(check_by_stage(deep, forms, 0, {{2}, {3}, {0}}) == std::vector<std::uint8_t>{1, 0, 0});
 }
 
+TEST_CASE("signs of the first stage that rounding hides from floats are seen in double-double, and no others") {
+  // z3 = z4 + e (relu(x) + relu(y)) + 1/2: positive where the others are, whatever e >= 0.
+  for (const double e : {0x1p-30, 0x1p-52, -0x1p-52}) {
+    CAPTURE(e);
+    Network net(2);
+    const int first = net.add_affine({{0, LinearMap::from_dense(matrix({{1, 0}, {0, 1}}))}}, {0.0, 0.0});
+    const int h = add_relu(net, first);
+    const int second = net.add_affine({{h, LinearMap::from_dense(matrix({{1 + e, 1 + e}, {1, 1}}))}}, {1.0, 0.5});
+    net.add_affine({{add_relu(net, second), LinearMap::from_dense(Matrix(1, 2, 1.0))}}, {0.0});
+    net.finish();
+    const RowSystem deep(share(std::move(net)), {1, 1, 1, 1}, all_of(2));
+    const std::uint8_t expected = e < 0 ? 0 : e > 0x1p-40 ? 1 : 2;
+    CHECK(check_by_stage(deep, {{{2, 1.0}, {3, -1.0}}}, 0, {{2}}) == std::vector<std::uint8_t>{expected});
+  }
+}
+
 TEST_CASE("parallel rows and their offsets are compared exactly") {
   const double third = 1.0 / 3;
   const Vector tilted{1, std::nextafter(third, 1.0)};
