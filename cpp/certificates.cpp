@@ -75,7 +75,7 @@ bool implied_by_signs(const RowSystem& rows, const Network::Stage& s, const Netw
   double itself = 0;
   for (const Index u : own)
     if (u >= s.offset && u < s.offset + s.width)
-      itself += (std::fabs(f.g(i, u - s.offset)) + f.g_err(i, u - s.offset)) * rows.norm_upper()[at(u)] / rows.norm_lower()[at(own[0])];
+      itself += (std::fabs(f.g(i, u - s.offset)) + f.g_err(i, u - s.offset)) * (rows.norm_upper()[at(u)] / rows.norm_lower()[at(own[0])]);
   return itself * (1 + gamma(8 + 2 * s.width)) < 1;
 }
 

@@ -1,4 +1,6 @@
 // Layer 2. Roundings of exact values.
+#include "exact_rounding.h"
+
 #include "exact_program.h"
 
 namespace pyregions {

@@ -122,14 +122,13 @@ class Network {
   // Multipliers of units in stages before root must be 0 (std::invalid_argument otherwise).
   Forms backward(const Pattern& p, const Matrix& unit_multipliers, const Matrix& output_multipliers,
                  int root = 0) const;
+  // Gradient of the outputs by the values of a node, m x width: what goes past the node counts as constant.
+  Matrix output_gradient(const Pattern& p, int node) const;
 
   // ---- refined passes: double-double with a radius, one point or form at a time. Laws as above, see Refined.
   struct RefinedValues {
     RefinedVector pre, out;  // units, outputs
   };
-  // Gradient of the outputs by the values of a node, m x width: what goes past the node counts as constant.
-  Matrix output_gradient(const Pattern& p, int node) const;
-
   // The point is the unevaluated sum of the rows of `parts`. held = null: the network itself.
   RefinedValues forward_refined(const Pattern* held, const Matrix& parts, bool linear = false) const;
   struct RefinedForm {

@@ -154,7 +154,8 @@ SparseRow Reducer::to_rows(Index entry, const std::vector<std::pair<Index, doubl
     const Index row = global_row(e);
     if (kind == Proof::box && e >= frame_.rows()) continue;                               // implied by the sup over the box
     if (kind == Proof::stage && row < rows_.network()->stages()[0].width) continue;       // implied by the signs
-    form.emplace_back(row, -value * own / length(e));
+    const double multiplier = value * own / length(e);
+    if (std::isfinite(multiplier)) form.emplace_back(row, -multiplier);  // the claim is checked without it
   }
   std::sort(form.begin(), form.end());
   return form;
