@@ -18,8 +18,7 @@ constexpr std::size_t kHuge = std::size_t{1} << 21;  // a huge page; a block is 
 #ifdef __SANITIZE_ADDRESS__
 constexpr std::size_t kKept = 0;  // its checks of what is used after its release end where a block is used again
 #else
-// Bytes kept at most: two workers hold about as much at a time for regions of 784 inputs (64 MiB: a tenth slower balls, 256: no
-// faster). A block of a quarter is not kept, nor are the smaller ones given up for it.
+// Bytes kept at most, twenty matrices of 768 x 784. A block of more than a quarter is not kept, nor are smaller ones given up for it.
 constexpr std::size_t kKept = std::size_t{128} << 20;
 #endif
 
@@ -60,6 +59,7 @@ class KeptBlocks {
     return true;
   }
 
+  // Gives all to the system, where memory ends.
   void clear() {
     const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
     while (lock.owns_lock() && count_ > 0) free_oldest();

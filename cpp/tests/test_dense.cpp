@@ -111,7 +111,7 @@ TEST_CASE("large blocks are used again, and by one owner at a time") {
   CHECK(second == first);
 #endif
   release_bytes(second, (std::size_t{5} << 20) + 1);
-  // Sizes from small to more than is kept at all; each owner finds what it wrote.
+  // Blocks of one to four huge pages; each owner finds what it wrote.
   std::atomic<int> lost{0};
   parallel_for(64, 4, [&lost](Index job) {
     std::vector<Matrix> owned;
