@@ -10,7 +10,7 @@ namespace pyregions::detail {
 
 namespace {
 constexpr Index kBatch = 2048;      // open rows searched together: three matrices of so many points
-constexpr Index kTile = 128;        // rows of a batch that one thread takes at a time
+constexpr Index kTile = 64;         // rows of a batch that one thread takes at a time
 constexpr int kRounds = 48;         // measured: later rounds find less than the least-distance solves cost
 constexpr int kCheck = 6;           // every so many rounds ask whether it pays to go on ...
 // ... which it does while a share of kYield over the dimension of the open rows falls, or kMostYield: a round costs as much as

@@ -37,12 +37,14 @@ void Reducer::maximize_rows() {
   const std::vector<Index> open = open_entries();
   if (open.empty() || fine_ || !rows_.domain().is_box()) return;
   std::vector<RowMaximum> results(open.size());
+  const Matrix& with_rows = products();
   parallel_for(static_cast<Index>(open.size()), options_.workers, [&](Index i) {
     const Index e = open[s(i)];
     const std::vector<std::uint8_t> skip = all_but(e);
     const Vector row = unit_row(e);
     RowMaximumProblem problem;
     problem.A = &frame_.G;
+    if (!with_rows.empty()) problem.products = &with_rows;
     problem.b = frame_.h.data();
     problem.skip = skip.data();
     problem.lower = frame_.lower.data();

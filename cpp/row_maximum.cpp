@@ -5,13 +5,15 @@
 // The dual of a projection is min over l >= 0 of
 //   psi(l) = l.b + max over the box of (c - A'l).y - |y - y0|^2 / 2s,
 // the maximum taken at y(l) = clip(y0 + s (c - A'l)); its gradient is b - A y(l) and s A_F A_F' a generalised Hessian, F
-// the coordinates that are not clipped. Only rows with a multiplier or violated take part, so the systems are small
-// (semismooth Newton: Qi and Sun 1993; projected Newton: Bertsekas 1982). Every iterate is looked at from both sides: the
-// ray to y may reach the bar first, and l may bound c.y below it; either ends the search, mostly long before it converges.
+// the coordinates that are not clipped (A A' less the clipped ones' where those are fewer). Only rows with a multiplier or
+// violated take part, few of which end up with one, so the systems are small (semismooth Newton: Qi and Sun 1993; projected
+// Newton: Bertsekas 1982). Every iterate is looked at from both sides: the ray to y may reach the bar first, and l may bound
+// c.y below it; either ends the search, mostly long before it converges.
 #include "row_maximum.h"
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "gram_factor.h"
@@ -137,13 +139,15 @@ class Search {
     rows_.clear();
     free_.clear();
     double worst = 0;
-    for (Index j = 0; j < n_; ++j) {
-      if (!live(j)) continue;
-      const double violation = value_[at(j)] - p_.b[j];
-      if (lambda_[at(j)] > 0 || violation > kSolved * p_.b[j]) {
+    for (const bool carrying : {true, false}) {
+      for (Index j = 0; j < n_; ++j) {
+        if (!live(j) || (lambda_[at(j)] > 0) != carrying) continue;
+        const double violation = value_[at(j)] - p_.b[j];
+        if (!carrying && !(violation > kSolved * p_.b[j])) continue;
         rows_.push_back(j);
         worst = std::max(worst, std::fabs(violation) / p_.b[j]);
       }
+      if (carrying) carrying_ = static_cast<Index>(rows_.size());
     }
     if (rows_.empty() || worst <= kSolved) return false;
     for (Index k = 0; k < k_; ++k)
@@ -153,19 +157,51 @@ class Search {
 
   // Towards the minimum of the model with these coordinates. With all of them the model lies above psi, so it falls.
   bool step(const std::vector<Index>& coordinates) {
+    if (coordinates.empty()) return false;
+    gather_block(coordinates);
+    model();
+    return line_search();
+  }
+
+  // What the Hessian is made from: the rows' values at these coordinates, or, where the rows' products are there to subtract from,
+  // at the others if those are fewer.
+  void gather_block(const std::vector<Index>& coordinates) {
     const Index m = static_cast<Index>(rows_.size()), f = static_cast<Index>(coordinates.size());
-    if (f == 0) return false;
-    block_ = Matrix(m, f);
-    hessian_ = Matrix(m, m);
+    complement_ = p_.products && 2 * f > k_;
+    rest_.clear();
+    if (complement_) std::set_difference(all_.begin(), all_.end(), coordinates.begin(), coordinates.end(), std::back_inserter(rest_));
+    const std::vector<Index>& columns = complement_ ? rest_ : coordinates;
+    const Index width = static_cast<Index>(columns.size());
+    block_ = Matrix::unset(m, width);
     for (Index i = 0; i < m; ++i) {
       const double* row = p_.A->row(rows_[at(i)]);
       double* out = block_.row(i);
-      for (Index c = 0; c < f; ++c) out[c] = row[coordinates[at(c)]];
+      for (Index c = 0; c < width; ++c) out[c] = row[columns[at(c)]];
     }
-    gemm(false, true, step_, block_, block_, 0.0, hessian_);
-    for (Index i = 0; i < m; ++i) hessian_(i, i) += kRidge * step_;
-    model();
-    return line_search();
+    hessian_.resize(std::max(hessian_.size(), at(m)));
+    for (Index i = 0; i < m; ++i) hessian_[at(i)].clear();
+    carried_ = Matrix::unset(carrying_, m);
+    gemm(false, true, carrying_, m, width, factor_of_block(), block_.data(), width, block_.data(), width, 0.0, carried_.data(), m);
+  }
+  double factor_of_block() const { return complement_ ? -step_ : step_; }
+
+  // Row i of the Hessian. Many rows may be violated, few of them join: only their rows are ever asked for.
+  const Vector& hessian(Index i) {
+    const Index m = static_cast<Index>(rows_.size());
+    Vector& out = hessian_[at(i)];
+    if (!out.empty()) return out;
+    if (i < carrying_) {
+      out.assign(carried_.row(i), carried_.row(i) + m);
+    } else {
+      out.resize(at(m));
+      gemv(false, factor_of_block(), block_, block_.row(i), 0.0, out.data());
+    }
+    if (complement_) {
+      const double* products = p_.products->row(rows_[at(i)]);
+      for (Index j = 0; j < m; ++j) out[at(j)] += step_ * products[rows_[at(j)]];
+    }
+    out[at(i)] += kRidge * step_;
+    return out;
   }
 
   // The minimum of psi's quadratic model over l >= 0 into goal_ (Lawson and Hanson, Solving least squares problems, 1974,
@@ -180,7 +216,8 @@ class Search {
       slope_[at(i)] = value_[at(rows_[at(i)])] - p_.b[rows_[at(i)]];
     }
     right_ = slope_;
-    for (Index i = 0; i < m; ++i) right_[at(i)] += dot(hessian_.row(i), goal_.data(), m);
+    for (Index i = 0; i < m; ++i)
+      if (goal_[at(i)] > 0) axpy(goal_[at(i)], hessian(i).data(), right_.data(), m);
     factor_.clear();
     inside_.clear();
     for (Index i = 0; i < m; ++i)
@@ -188,7 +225,7 @@ class Search {
     for (Index round = 0; round < 3 * m + 10; ++round) {
       settle();
       slope_ = right_;
-      for (const Index i : inside_) axpy(-goal_[at(i)], hessian_.row(i), slope_.data(), m);
+      for (const Index i : inside_) axpy(-goal_[at(i)], hessian(i).data(), slope_.data(), m);
       Index best = -1;
       double largest = 0;
       for (Index i = 0; i < m; ++i) {
@@ -204,10 +241,11 @@ class Search {
   }
 
   bool join(Index i) {
+    const Vector& row = hessian(i);
     products_.resize(inside_.size());
-    for (std::size_t c = 0; c < inside_.size(); ++c) products_[c] = hessian_(i, inside_[c]);
+    for (std::size_t c = 0; c < inside_.size(); ++c) products_[c] = row[at(inside_[c])];
     factor_.forward(products_.data());
-    double pivot = hessian_(i, i);
+    double pivot = row[at(i)];
     for (std::size_t c = 0; c < inside_.size(); ++c) pivot -= products_[c] * products_[c] / factor_.pivot(static_cast<Index>(c));
     if (!(pivot > kPivot * kRidge * step_)) return false;
     factor_.append(products_.data(), pivot);
@@ -271,9 +309,12 @@ class Search {
   Index n_, k_;
   RowMaximum out_;
   Vector lambda_, trial_, pull_, start_, y_, next_, value_, lower_, upper_, goal_, slope_, right_, products_;
-  Matrix block_, hessian_;
+  bool complement_ = false;
+  Index carrying_ = 0;  // of rows_ have a multiplier; these come first
+  Matrix block_, carried_;
+  std::vector<Vector> hessian_;  // empty where not asked for
   GramFactor factor_;
-  std::vector<Index> rows_, free_, all_, inside_;
+  std::vector<Index> rows_, free_, rest_, all_, inside_;
   double step_ = 1, psi_ = 0;
 };
 

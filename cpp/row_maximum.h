@@ -14,6 +14,7 @@ namespace pyregions {
 // are not left out, lower < 0 < upper, finite; bar > 0.
 struct RowMaximumProblem {
   const Matrix* A = nullptr;  // N x K
+  const Matrix* products = nullptr;  // A A^T, or null
   const double* b = nullptr;
   const std::uint8_t* skip = nullptr;
   const double* lower = nullptr;  // K

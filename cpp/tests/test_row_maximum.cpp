@@ -43,9 +43,10 @@ struct Problem {
     if (rows > 3) skip[at(rows / 2)] = 1;
   }
 
-  RowMaximum ask(double bar, Index own = -1) const {
+  RowMaximum ask(double bar, Index own, const Matrix* products) const {
     RowMaximumProblem problem;
     problem.A = &a;
+    problem.products = products;
     problem.b = b.data();
     problem.skip = skip.data();
     problem.lower = lower.data();
@@ -81,10 +82,14 @@ struct Problem {
   }
 
   void check(double bar, bool above, Index own = -1) const {
-    const RowMaximum found = ask(bar, own);
-    CHECK(found.status == (above ? RowMaximum::Status::above : RowMaximum::Status::below));
-    if (found.status == RowMaximum::Status::above) CHECK(leaves_first(found.y, bar, own));
-    if (found.status == RowMaximum::Status::below) CHECK(bound(found.multipliers) < bar);
+    Matrix products(a.rows(), a.rows());
+    gemm(false, true, 1.0, a, a, 0.0, products);
+    for (const Matrix* given : {static_cast<const Matrix*>(nullptr), static_cast<const Matrix*>(&products)}) {
+      const RowMaximum found = ask(bar, own, given);
+      CHECK(found.status == (above ? RowMaximum::Status::above : RowMaximum::Status::below));
+      if (found.status == RowMaximum::Status::above) CHECK(leaves_first(found.y, bar, own));
+      if (found.status == RowMaximum::Status::below) CHECK(bound(found.multipliers) < bar);
+    }
   }
 };
 
