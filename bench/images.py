@@ -249,10 +249,10 @@ def main() -> None:
         for kind in arguments.only:
             net, name = pr.from_torch(trained(kind, width, dataset), input_shape=(784,)), f"{kind} {width}x3"
             for domain in DOMAINS:
-                few = 1 if width > 256 else arguments.points if domain == "R^d" else min(arguments.points, 5)
+                few = 1 if width > 256 else arguments.points
                 print(facet_line(name, net, points[:few], domain, width), flush=True)
             if width == 256:
-                print(ball_line(name, net, points[:3]), flush=True)
+                print(ball_line(name, net, points[: min(arguments.points, 5)]), flush=True)
                 print(verify_line(name, net, points[0]), flush=True)
                 print(*batch_lines(name, net, points, arguments.batch), sep="\n", flush=True)
                 print(*nearby_lines(name, net, points), sep="\n", flush=True)
