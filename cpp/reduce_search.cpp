@@ -31,13 +31,17 @@ std::vector<std::uint8_t> Reducer::all_but(Index e) const {
   return skip;
 }
 
+bool Reducer::worth_products(std::size_t solves) const {
+  return products_ || static_cast<Index>(solves) >= kWorthProducts || frame_.rows() <= kFewRows;
+}
+
 // In a box, row by row: a point beyond the row, or multipliers.
 void Reducer::maximize_rows() {
   const Index R = frame_.rows(), K = frame_.dim;
   const std::vector<Index> open = open_entries();
   if (open.empty() || fine_ || !rows_.domain().is_box()) return;
   std::vector<RowMaximum> results(open.size());
-  const Matrix& with_rows = products();
+  const Matrix none, &with_rows = worth_products(open.size()) ? products() : none;
   parallel_for(static_cast<Index>(open.size()), options_.workers, [&](Index i) {
     const Index e = open[s(i)];
     const std::vector<std::uint8_t> skip = all_but(e);
@@ -168,9 +172,8 @@ void Reducer::prove_in_quotient() {
 void Reducer::finish_once(double overshoot, double tilt) {
   const std::vector<Index> open = open_entries();
   if (open.empty()) return;
-  const bool worth = static_cast<Index>(open.size()) >= kWorthProducts || frame_.rows() <= kFewRows;
   const Matrix none;
-  const Round round = start_round(frame_, worth ? products() : none, overshoot, tilt);
+  const Round round = start_round(frame_, worth_products(open.size()) ? products() : none, overshoot, tilt);
   std::vector<NearestPoint> results(open.size());
   parallel_for(static_cast<Index>(open.size()), options_.workers,
                [&](Index i) { results[s(i)] = beyond(round, open[s(i)], all_but(open[s(i)])); });

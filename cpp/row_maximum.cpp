@@ -139,16 +139,15 @@ class Search {
     rows_.clear();
     free_.clear();
     double worst = 0;
-    for (const bool carrying : {true, false}) {
-      for (Index j = 0; j < n_; ++j) {
-        if (!live(j) || (lambda_[at(j)] > 0) != carrying) continue;
-        const double violation = value_[at(j)] - p_.b[j];
-        if (!carrying && !(violation > kSolved * p_.b[j])) continue;
-        rows_.push_back(j);
-        worst = std::max(worst, std::fabs(violation) / p_.b[j]);
-      }
-      if (carrying) carrying_ = static_cast<Index>(rows_.size());
-    }
+    const auto take = [&](Index j) {
+      rows_.push_back(j);
+      worst = std::max(worst, std::fabs(value_[at(j)] - p_.b[j]) / p_.b[j]);
+    };
+    for (Index j = 0; j < n_; ++j)
+      if (live(j) && lambda_[at(j)] > 0) take(j);
+    carrying_ = static_cast<Index>(rows_.size());
+    for (Index j = 0; j < n_; ++j)
+      if (live(j) && !(lambda_[at(j)] > 0) && value_[at(j)] - p_.b[j] > kSolved * p_.b[j]) take(j);
     if (rows_.empty() || worst <= kSolved) return false;
     for (Index k = 0; k < k_; ++k)
       if (y_[at(k)] > lower_[at(k)] && y_[at(k)] < upper_[at(k)]) free_.push_back(k);
@@ -158,14 +157,14 @@ class Search {
   // Towards the minimum of the model with these coordinates. With all of them the model lies above psi, so it falls.
   bool step(const std::vector<Index>& coordinates) {
     if (coordinates.empty()) return false;
-    gather_block(coordinates);
+    start_hessian(coordinates);
     model();
     return line_search();
   }
 
-  // What the Hessian is made from: the rows' values at these coordinates, or, where the rows' products are there to subtract from,
-  // at the others if those are fewer.
-  void gather_block(const std::vector<Index>& coordinates) {
+  // The Hessian is made from the rows' values at these coordinates, or, where the rows' products are there to subtract from, at
+  // the others if those are fewer. Its rows that carry multipliers are all needed, and come from one product.
+  void start_hessian(const std::vector<Index>& coordinates) {
     const Index m = static_cast<Index>(rows_.size()), f = static_cast<Index>(coordinates.size());
     complement_ = p_.products && 2 * f > k_;
     rest_.clear();
@@ -180,28 +179,32 @@ class Search {
     }
     hessian_.resize(std::max(hessian_.size(), at(m)));
     for (Index i = 0; i < m; ++i) hessian_[at(i)].clear();
-    carried_ = Matrix::unset(carrying_, m);
-    gemm(false, true, carrying_, m, width, factor_of_block(), block_.data(), width, block_.data(), width, 0.0, carried_.data(), m);
+    Matrix carrying = Matrix::unset(carrying_, m);
+    gemm(false, true, carrying_, m, width, factor_of_block(), block_.data(), width, block_.data(), width, 0.0, carrying.data(), m);
+    for (Index i = 0; i < carrying_; ++i) {
+      hessian_[at(i)].assign(carrying.row(i), carrying.row(i) + m);
+      complete(i);
+    }
   }
   double factor_of_block() const { return complement_ ? -step_ : step_; }
 
   // Row i of the Hessian. Many rows may be violated, few of them join: only their rows are ever asked for.
   const Vector& hessian(Index i) {
-    const Index m = static_cast<Index>(rows_.size());
     Vector& out = hessian_[at(i)];
-    if (!out.empty()) return out;
-    if (i < carrying_) {
-      out.assign(carried_.row(i), carried_.row(i) + m);
-    } else {
-      out.resize(at(m));
+    if (out.empty()) {
+      out.resize(rows_.size());
       gemv(false, factor_of_block(), block_, block_.row(i), 0.0, out.data());
+      complete(i);
     }
+    return out;
+  }
+  void complete(Index i) {
+    Vector& out = hessian_[at(i)];
     if (complement_) {
-      const double* products = p_.products->row(rows_[at(i)]);
-      for (Index j = 0; j < m; ++j) out[at(j)] += step_ * products[rows_[at(j)]];
+      const double* with_all = p_.products->row(rows_[at(i)]);
+      for (std::size_t j = 0; j < out.size(); ++j) out[j] += step_ * with_all[rows_[j]];
     }
     out[at(i)] += kRidge * step_;
-    return out;
   }
 
   // The minimum of psi's quadratic model over l >= 0 into goal_ (Lawson and Hanson, Solving least squares problems, 1974,
@@ -242,13 +245,13 @@ class Search {
 
   bool join(Index i) {
     const Vector& row = hessian(i);
-    products_.resize(inside_.size());
-    for (std::size_t c = 0; c < inside_.size(); ++c) products_[c] = row[at(inside_[c])];
-    factor_.forward(products_.data());
+    scratch_.resize(inside_.size());
+    for (std::size_t c = 0; c < inside_.size(); ++c) scratch_[c] = row[at(inside_[c])];
+    factor_.forward(scratch_.data());
     double pivot = row[at(i)];
-    for (std::size_t c = 0; c < inside_.size(); ++c) pivot -= products_[c] * products_[c] / factor_.pivot(static_cast<Index>(c));
+    for (std::size_t c = 0; c < inside_.size(); ++c) pivot -= scratch_[c] * scratch_[c] / factor_.pivot(static_cast<Index>(c));
     if (!(pivot > kPivot * kRidge * step_)) return false;
-    factor_.append(products_.data(), pivot);
+    factor_.append(scratch_.data(), pivot);
     inside_.push_back(i);
     return true;
   }
@@ -256,19 +259,19 @@ class Search {
   // goal_ <- the model's minimum with the rows inside, as far as multipliers stay positive; those that reach 0 leave.
   void settle() {
     while (!inside_.empty()) {
-      products_.resize(inside_.size());
-      for (std::size_t c = 0; c < inside_.size(); ++c) products_[c] = right_[at(inside_[c])];
-      factor_.solve(products_.data());
+      scratch_.resize(inside_.size());
+      for (std::size_t c = 0; c < inside_.size(); ++c) scratch_[c] = right_[at(inside_[c])];
+      factor_.solve(scratch_.data());
       double part = 1;
       for (std::size_t c = 0; c < inside_.size(); ++c) {
         const double now = goal_[at(inside_[c])];
-        if (products_[c] <= 0) part = std::min(part, now / (now - products_[c]));
+        if (scratch_[c] <= 0) part = std::min(part, now / (now - scratch_[c]));
       }
       bool left = false;
       for (std::size_t c = inside_.size(); c-- > 0;) {
         double& now = goal_[at(inside_[c])];
-        now += part * (products_[c] - now);
-        if (products_[c] > 0 || now > kGone * std::fabs(products_[c])) continue;
+        now += part * (scratch_[c] - now);
+        if (scratch_[c] > 0 || now > kGone * std::fabs(scratch_[c])) continue;
         now = 0;
         factor_.remove(static_cast<Index>(c));
         inside_.erase(inside_.begin() + static_cast<Index>(c));
@@ -308,10 +311,10 @@ class Search {
   const RowMaximumProblem& p_;
   Index n_, k_;
   RowMaximum out_;
-  Vector lambda_, trial_, pull_, start_, y_, next_, value_, lower_, upper_, goal_, slope_, right_, products_;
+  Vector lambda_, trial_, pull_, start_, y_, next_, value_, lower_, upper_, goal_, slope_, right_, scratch_;
   bool complement_ = false;
   Index carrying_ = 0;  // of rows_ have a multiplier; these come first
-  Matrix block_, carried_;
+  Matrix block_;
   std::vector<Vector> hessian_;  // empty where not asked for
   GramFactor factor_;
   std::vector<Index> rows_, free_, rest_, all_, inside_;

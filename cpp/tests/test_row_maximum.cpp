@@ -114,6 +114,28 @@ TEST_CASE("the largest value of a row lies on the side of the bar that HiGHS say
   }
 }
 
+TEST_CASE("rows of which nearly nothing is left at the coordinates that are not clipped") {
+  std::mt19937_64 random(5);
+  for (const Index dim : {12, 60}) {
+    for (const double rest : {1e-3, 1e-7, 0.0}) {
+      Problem p(random, 50, dim, 0.0);
+      for (Index j = 0; j < 50; ++j) {
+        for (Index k = 0; k < dim; ++k) p.a(j, k) *= k == j % dim || k == (3 * j + 1) % dim ? 1 : rest;
+        const double length = norm2(p.a.row(j), dim);
+        for (Index k = 0; k < dim; ++k) p.a(j, k) /= length;
+      }
+      const LpResult lp = maximize_lp(p.a, p.b, p.c, p.lower, p.upper, &p.skip);
+      REQUIRE(lp.status == LpResult::Status::optimal);
+      const double value = dot(p.c.data(), lp.x.data(), dim);
+      for (const double relative : {1e-4, 1e-2, 0.3}) {
+        CAPTURE(rest);
+        p.check(value * (1 - relative), true);
+        p.check(value * (1 + relative), false);
+      }
+    }
+  }
+}
+
 TEST_CASE("a bound that other rows may imply") {
   std::mt19937_64 random(4);
   for (int round = 0; round < 20; ++round) {
