@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -16,7 +17,7 @@ import pytest
 import pyregions as pr
 from pyregions import analysis, store, study
 from pyregions.store import OutputError
-from pyregions.study import ConfigError, RunKey, StudyConfig, aggregate, describe, measure, runner, train
+from pyregions.study import ConfigError, RunKey, StudyConfig, aggregate, describe, figures, measure, runner, train
 from pyregions.study.claims import claims
 from pyregions.study.verdicts import OPEN
 
@@ -275,6 +276,18 @@ def test_tiny_study_writes_everything(tiny: study.StudyResult) -> None:
     assert report.count("data:image/png;base64,") >= 8
     assert not re.search(r"(src|href)=\"(?!data:|#)", report) and "<script" not in report
     assert "nan" not in re.sub(r"base64,[^\"]*", "", report).lower().split()
+
+
+def test_no_region_falls_off_the_axes_of_radii(tiny: study.StudyResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = tiny.points.copy()
+    points.loc[points["inputs"] == "random", "log10_radius"] -= 3  # far below the panels of images, which come first
+    drawn: list[Any] = []
+    monkeypatch.setattr(figures, "png", lambda figure: drawn.append(figure) or b"")
+    figures.radius(dataclasses.replace(tiny, points=points), study.load("digits"))
+    for axes in drawn[0].axes:
+        low, high = axes.get_ylim()
+        heights = np.concatenate([dots.get_offsets()[:, 1] for dots in axes.collections if len(dots.get_offsets()) > 1])
+        assert len(heights) > 0 and (low < heights).all() and (heights < high).all()
 
 
 def test_study_continues_where_it_stopped(tiny: study.StudyResult, monkeypatch: pytest.MonkeyPatch) -> None:

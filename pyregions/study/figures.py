@@ -127,7 +127,8 @@ def radius(result: StudyResult, dataset: Dataset) -> Drawing:
             rows = good_rows(result, domain=domain, inputs=inputs)
             by_kind_and_rate(axes, result, partial(_column, rows, "log10_radius"))
             axes.set_title(f"{INPUTS[inputs]}, {PLACE[domain]}", pad=14)
-        power_axis(grid[i][0], "insphere radius (log scale)")
+    for row in grid:  # the rows share their axis
+        power_axis(row[0], "insphere radius (log scale)")
     caption = (
         "Radius of the largest ball inside the region of an input, log scale: every dot a region, boxes show quartiles "
         "and median, whiskers the 5th and 95th percentile. Left the region in all of R^d, right its part in the pixel "
