@@ -70,7 +70,7 @@ class Reducer {
   void harvest(const Matrix& y, const std::vector<Hit>& hits, const AlongImages* along = nullptr, const Index* entry = nullptr);
   // Products of the frame's rows with each other, found when asked for; empty where they take too much room.
   const Matrix& products();
-  bool worth_products(std::size_t solves) const;
+  bool worth_products(std::size_t solves) const;  // whether so many solves pay for them, or they are there
   Matrix row_products(const Frame& frame) const;
   static bool few_enough(const Frame& frame);  // rows, for their products with each other
   // steps: one per candidate, with `along`; else slacks come from the first stage's columns or from forward passes.
